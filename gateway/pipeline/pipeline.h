@@ -1,0 +1,50 @@
+#pragma once
+/* What every request walks through, in the order of one const table (pipeline.c):
+ *     normalize -> authorize -> admit -> route -> dispatch */
+#include "gateway/response/response.h"
+
+struct pipeline {
+    const struct config *cfg;
+    struct response_pool *pool;
+    uint64_t route_seed; /* state of the weighted choice */
+};
+
+enum verdict {
+    STAGE_OK,     /* go on */
+    STAGE_AGAIN,  /* the stage keeps the call and will pipeline_run it again later */
+    STAGE_REJECT, /* call->error says why */
+    STAGE_DONE,   /* answered: call->response is set */
+};
+
+/* One request on its way. The text and all that was decoded from it live here until the call is freed, which the caller does as
+ * soon as it has taken the response (the transfer keeps nothing of it). */
+struct call {
+    struct arena arena;
+    struct buf text;       /* the message */
+    struct json_doc doc;   /* over text */
+    struct llm_request request;
+    const struct config_key *key; /* who asks */
+    const struct config_target *target;
+    struct bytes target_model;
+    char request_id[ID_MAX];
+    struct response *response; /* set by dispatch; one reference, the caller's */
+    struct api_error error;    /* set on STAGE_REJECT */
+    unsigned stage;            /* index in the table of the next stage */
+};
+
+void pipeline_init(struct pipeline *p, const struct config *cfg, struct response_pool *pool);
+/* Walks the stages from call->stage on. */
+enum verdict pipeline_run(struct pipeline *p, struct call *c);
+
+/* A call over a copy of `text`, decoded by `d`. ERR_SYNTAX, ERR_INVALID, ERR_LIMIT: *ret_error filled. */
+enum err call_new(const struct config *cfg, const struct config_key *key, const struct dialect *d, struct bytes text,
+                  struct call **ret, struct api_error *ret_error) MUST_USE;
+void call_free(struct call *c); /* NULL-safe; drops call->response too if it is still set */
+
+/* Whose token is it? `loopback`: the listener is one (plaintext keys count there only). ERR_INVALID with 401 invalid_api_key. */
+enum err pipeline_authenticate(const struct pipeline *p, struct bytes token, bool loopback, const struct config_key **ret_key,
+                               struct api_error *ret_error) MUST_USE;
+/* A browser's Origin: same scheme and host as the request, or on the exact-match list. */
+bool pipeline_origin_allowed(const struct pipeline *p, struct bytes origin, struct bytes host, bool tls);
+/* The body of GET /v1/models for this key. */
+void pipeline_models(const struct pipeline *p, const struct config_key *key, struct buf *out);

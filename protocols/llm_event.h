@@ -1,0 +1,163 @@
+#pragma once
+/* The neutral answer: an append-only log of events, numbered from 0 without gaps, ending in exactly one terminal.
+ *
+ * One event here is one server event of the OpenAI Responses stream, so an event's index *is* its `sequence_number`.
+ * Other dialects make of an event what they need (often nothing).
+ *
+ * The log is pure memory: it knows nothing of sockets, providers or time. It holds each text once: "done" events carry no
+ * text, an encoder walks back over the deltas for it (llm_log_each_delta). */
+#include "common/buf.h"
+#include "protocols/api_error.h"
+
+struct dialect;
+
+enum llm_event_type {
+    LLM_EV_CREATED,
+    LLM_EV_IN_PROGRESS,
+    LLM_EV_ITEM_ADDED, /* item; what it is stands in llm_log_item() */
+    LLM_EV_PART_ADDED, /* item, part, kind */
+    LLM_EV_DELTA,      /* item, part, kind, data: text; or arguments when kind is LLM_PART_ARGUMENTS */
+    LLM_EV_ANNOTATION, /* item, part, data: raw JSON of the annotation */
+    LLM_EV_TEXT_DONE,  /* item, part, kind: "output_text.done", "function_call_arguments.done", ... */
+    LLM_EV_PART_DONE,  /* item, part, kind */
+    LLM_EV_ITEM_DONE,  /* item */
+    LLM_EV_COMPLETED,  /* terminals: what they carry stands in llm_log.end */
+    LLM_EV_INCOMPLETE,
+    LLM_EV_FAILED,
+    LLM_EV_CANCELLED,
+};
+
+enum llm_part_kind {
+    LLM_PART_TEXT,      /* message: output_text */
+    LLM_PART_REFUSAL,   /* message: refusal */
+    LLM_PART_REASONING, /* reasoning item: reasoning_text */
+    LLM_PART_SUMMARY,   /* reasoning item: summary_text */
+    LLM_PART_ARGUMENTS, /* function call: its arguments; has no PART_ADDED and no PART_DONE */
+};
+
+enum llm_output_kind { LLM_OUT_MESSAGE, LLM_OUT_FUNCTION_CALL, LLM_OUT_REASONING };
+
+struct llm_event {
+    enum llm_event_type type;
+    enum llm_part_kind kind;
+    unsigned item, part; /* output_index; content_index or summary_index */
+    uint32_t index;      /* sequence_number */
+    struct bytes data;   /* borrowed from the log */
+    struct bytes extra;  /* raw JSON members `"logprobs":...` in the words of log->extra_dialect; usually empty */
+};
+
+/* One output item. Strings are the log's. */
+struct llm_output_item {
+    enum llm_output_kind kind;
+    struct bytes id;      /* never empty: the provider's, or made from the response id: msg_/fc_/rs_ */
+    struct bytes call_id; /* function call */
+    struct bytes name;    /* function call */
+    struct bytes extra;   /* raw JSON members, e.g. "encrypted_content":"..", in the words of extra_dialect; set by item end */
+    bool done;
+    unsigned n_parts;
+};
+
+struct llm_usage {
+    bool set;
+    int64_t input_tokens, cached_tokens, output_tokens, reasoning_tokens, total_tokens;
+};
+
+enum llm_finish { LLM_FINISH_STOP, LLM_FINISH_LENGTH, LLM_FINISH_TOOL_CALLS, LLM_FINISH_CONTENT_FILTER };
+
+/* What the terminal event carries. */
+struct llm_end {
+    enum llm_finish finish; /* completed: STOP or TOOL_CALLS; incomplete: LENGTH or CONTENT_FILTER */
+    struct llm_usage usage;
+    struct api_error error; /* failed */
+};
+
+/* A place in a log; all zero is the beginning. Stays valid while the log lives. */
+struct llm_pos {
+    const struct llm_chunk *chunk;
+    uint32_t offset;
+    uint32_t index; /* of the event that llm_log_next will give */
+};
+
+struct llm_log {
+    /* The head: set once by llm_log_init. */
+    struct bytes id;                   /* resp_... */
+    struct bytes model;                /* as the client asked */
+    struct bytes previous_response_id; /* or empty */
+    struct bytes echo;                 /* raw JSON members that the Responses object repeats from its request */
+    int64_t created_at;                /* unix seconds */
+    const struct dialect *extra_dialect; /* whose words the extras are; NULL before a provider is chosen */
+    /* The events. */
+    uint32_t count;
+    size_t bytes;     /* memory held, for budgets */
+    size_t max_bytes; /* of `bytes` */
+    bool ended;
+    enum llm_event_type terminal; /* valid when ended */
+    struct llm_end end;
+    /* private */
+    struct llm_chunk *first_, *last_;
+    struct llm_output_item *items_;
+    unsigned n_items_, cap_items_;
+    struct arena arena_;
+};
+
+struct llm_log_head {
+    struct bytes id, model, previous_response_id, echo;
+    int64_t created_at;
+};
+
+/* Copies the head. ERR_NOMEM. */
+enum err llm_log_init(struct llm_log *l, const struct llm_log_head *head, size_t max_bytes) MUST_USE;
+void llm_log_free(struct llm_log *l);
+/* The next event after `pos`, which moves past it; false at the end of what there is. */
+bool llm_log_next(const struct llm_log *l, struct llm_pos *pos, struct llm_event *ret);
+/* A position such that llm_log_next gives event `index`, which may be `count` (the end). False beyond that. */
+bool llm_log_seek(const struct llm_log *l, uint32_t index, struct llm_pos *ret);
+unsigned llm_log_n_items(const struct llm_log *l);
+const struct llm_output_item *llm_log_item(const struct llm_log *l, unsigned item);
+/* Calls `each` with every delta of (item, part) of that kind, in order: the text of a part in its pieces. */
+void llm_log_each_delta(const struct llm_log *l, unsigned item, unsigned part, enum llm_part_kind kind,
+                        void (*each)(void *ctx, struct bytes text), void *ctx);
+/* As one JSON string value. */
+void llm_log_write_text(const struct llm_log *l, unsigned item, unsigned part, enum llm_part_kind kind,
+                        struct json_writer *w);
+
+/* The one who appends. A provider's decoder calls these in whatever order its provider speaks; the builder makes the log
+ * well-formed: it opens items and parts before their first delta, closes them before the next one that excludes them and
+ * before the terminal, and drops all that comes after a terminal. A log that meets max_bytes ends as failed
+ * (response_too_large). Errors are not returned: they end up in the log. */
+struct llm_builder {
+    struct llm_log *log;
+    int open_message_;   /* output index or -1 */
+    int open_reasoning_; /* output index or -1 */
+    int open_part_, open_part_kind_;
+    struct llm_usage usage_; /* seen so far */
+    bool overflowed_;
+};
+
+void llm_builder_init(struct llm_builder *b, struct llm_log *l);
+/* created + in_progress, once; implied by everything below. */
+void llm_builder_start(struct llm_builder *b);
+/* Text, refusal, reasoning or summary; `extra` may be empty. Consecutive calls of one kind grow one part. Bytes that are not
+ * valid UTF-8 by themselves must have been held back by the caller. */
+void llm_builder_delta(struct llm_builder *b, enum llm_part_kind kind, struct bytes text, struct bytes extra);
+/* Ends the open part (if any), so that the next delta starts a new one. */
+void llm_builder_part_end(struct llm_builder *b);
+/* Begins an item explicitly, with the provider's id (may be empty); answers its output index, or -1 after the end. */
+int llm_builder_item(struct llm_builder *b, enum llm_output_kind kind, struct bytes id, struct bytes call_id, struct bytes name);
+/* A piece of the arguments of function call `item` (several calls may be open side by side). */
+void llm_builder_arguments(struct llm_builder *b, int item, struct bytes piece);
+/* An annotation of the open text part. */
+void llm_builder_annotation(struct llm_builder *b, struct bytes raw);
+/* Ends one item; extra: raw JSON members to remember with it, or empty. */
+void llm_builder_item_end(struct llm_builder *b, int item, struct bytes extra);
+void llm_builder_usage(struct llm_builder *b, const struct llm_usage *u);
+/* Terminals: the first wins. */
+void llm_builder_finish(struct llm_builder *b, enum llm_finish finish);
+void llm_builder_fail(struct llm_builder *b, const struct api_error *e);
+void llm_builder_cancel(struct llm_builder *b);
+
+/* True when event type ends the log. */
+static inline bool llm_event_is_terminal(enum llm_event_type t)
+{
+    return t >= LLM_EV_COMPLETED;
+}
