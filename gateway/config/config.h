@@ -81,6 +81,7 @@ struct config {
         uint64_t max_message_bytes; /* of one WebSocket message and of one HTTP body */
         uint64_t max_header_bytes;  /* request line and headers */
         uint64_t max_json_depth;
+        uint64_t max_json_nodes; /* values in one message */
         uint64_t max_response_bytes;      /* one answer's log */
         uint64_t max_responses_bytes;     /* all logs of a worker; past it new requests are shed with 503 */
         uint64_t max_context_bytes;       /* conversation kept for previous_response_id, a lane */

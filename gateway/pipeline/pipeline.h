@@ -30,15 +30,18 @@ struct call {
     struct response *response; /* set by dispatch; one reference, the caller's */
     struct api_error error;    /* set on STAGE_REJECT */
     unsigned stage;            /* index in the table of the next stage */
+    int64_t now_s;             /* unix seconds when it came */
 };
 
 void pipeline_init(struct pipeline *p, const struct config *cfg, struct response_pool *pool);
 /* Walks the stages from call->stage on. */
 enum verdict pipeline_run(struct pipeline *p, struct call *c);
 
-/* A call over a copy of `text`, decoded by `d`. ERR_SYNTAX, ERR_INVALID, ERR_LIMIT: *ret_error filled. */
-enum err call_new(const struct config *cfg, const struct config_key *key, const struct dialect *d, struct bytes text,
-                  struct call **ret, struct api_error *ret_error) MUST_USE;
+/* A call over a copy of `text`, parsed as JSON. ERR_SYNTAX, ERR_LIMIT, ERR_NOMEM: *ret_error filled. */
+enum err call_new(const struct config *cfg, const struct config_key *key, struct bytes text, struct call **ret,
+                  struct api_error *ret_error) MUST_USE;
+/* Decodes the request in the words of `d`. ERR_INVALID: *ret_error filled. */
+enum err call_decode(struct call *c, const struct dialect *d, struct api_error *ret_error) MUST_USE;
 void call_free(struct call *c); /* NULL-safe; drops call->response too if it is still set */
 
 /* Whose token is it? `loopback`: the listener is one (plaintext keys count there only). ERR_INVALID with 401 invalid_api_key. */

@@ -1,0 +1,59 @@
+#include "gateway/pipeline/pipeline.h"
+#include <stdlib.h>
+
+/* A request's own memory: what is decoded from a message is at most a few times its size. */
+enum { ARENA_PER_BYTE = 8, ARENA_MIN = 64 * 1024 };
+
+static void parse_failed(enum err err, const struct json_error *at, struct api_error *ret)
+{
+    if (err == ERR_NOMEM)
+        api_error_set(ret, 503, API_SERVER, "out_of_memory", NULL, "The gateway has no memory for this request now.");
+    else
+        api_error_set(ret, 400, API_INVALID, "invalid_json", NULL, "The message is not valid JSON: %s at byte %zu.",
+                      at->what, at->offset);
+}
+
+enum err call_new(const struct config *cfg, const struct config_key *key, struct bytes text, struct call **ret,
+                  struct api_error *ret_error)
+{
+    struct call *c = calloc(1, sizeof(*c));
+    struct json_error at = {0, "out of memory"};
+    if (!c) {
+        parse_failed(ERR_NOMEM, &at, ret_error);
+        return ERR_NOMEM;
+    }
+    c->key = key;
+    arena_init(&c->arena, cfg->limits.max_context_bytes + text.len * ARENA_PER_BYTE + ARENA_MIN);
+    buf_init(&c->text, text.len);
+    json_doc_init(&c->doc);
+    enum err err = buf_append_bytes(&c->text, text);
+    if (err == ERR_OK) {
+        const struct json_limits limits = {(unsigned)cfg->limits.max_json_depth, cfg->limits.max_json_nodes};
+        err = json_parse(&c->doc, buf_bytes(&c->text), &limits, &at);
+    }
+    if (err != ERR_OK) {
+        parse_failed(err, &at, ret_error);
+        call_free(c);
+        return err;
+    }
+    id_make("req_", c->request_id, sizeof(c->request_id));
+    *ret = c;
+    return ERR_OK;
+}
+
+enum err call_decode(struct call *c, const struct dialect *d, struct api_error *ret_error)
+{
+    llm_request_init(&c->request, &c->arena, d);
+    return d->decode_request(&c->doc, 0, &c->request, ret_error);
+}
+
+void call_free(struct call *c)
+{
+    if (!c)
+        return;
+    response_unref(c->response);
+    json_doc_free(&c->doc);
+    buf_free(&c->text);
+    arena_free(&c->arena);
+    free(c);
+}

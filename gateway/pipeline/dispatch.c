@@ -1,0 +1,41 @@
+#include "gateway/pipeline/stages.h"
+
+enum verdict stage_admit(struct pipeline *p, struct call *c)
+{
+    if (!response_pool_full(p->pool))
+        return STAGE_OK;
+    api_error_set(&c->error, 503, API_SERVER, "server_overloaded", NULL,
+                  "The gateway holds as many answers as it may (limits.max_responses_bytes). Try again shortly.");
+    c->error.retry_after_s = 1;
+    return STAGE_REJECT;
+}
+
+enum verdict stage_dispatch(struct pipeline *p, struct call *c)
+{
+    struct llm_request *r = &c->request;
+    struct buf echo;
+    buf_init(&echo, p->cfg->limits.max_message_bytes * 2);
+    if (r->dialect->encode_echo)
+        r->dialect->encode_echo(r, &echo);
+    const struct llm_log_head head = {.model = r->model,
+                                      .previous_response_id = r->previous_response_id,
+                                      .echo = buf_bytes(&echo),
+                                      .created_at = c->now_s};
+    c->response = echo.failed ? NULL : response_new(p->pool, c->key, &head);
+    buf_free(&echo);
+    if (!c->response) {
+        api_error_set(&c->error, 503, API_SERVER, "out_of_memory", NULL,
+                      "The gateway has no memory for this request now.");
+        return STAGE_REJECT;
+    }
+    if (r->warm_up) {
+        response_complete_empty(c->response);
+        return STAGE_DONE;
+    }
+    struct upstream_call call = {.provider = c->target->provider,
+                                 .model = c->target_model,
+                                 .request = r,
+                                 .request_id = bytes_cstr(c->request_id)};
+    response_start(c->response, &call);
+    return STAGE_DONE;
+}

@@ -1,0 +1,103 @@
+#include "gateway/pipeline/stages.h"
+
+static uint64_t next_random(uint64_t *state)
+{
+    uint64_t x = *state; /* xorshift64: fair enough for a choice that no one can profit from */
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    return *state = x;
+}
+
+static const struct config_target *choose(struct pipeline *p, const struct config_model *m)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < m->n_targets; i++)
+        sum += m->targets[i].weight;
+    uint64_t at = m->n_targets > 1 ? next_random(&p->route_seed) % sum : 0;
+    size_t i = 0;
+    while (at >= m->targets[i].weight)
+        at -= m->targets[i++].weight;
+    return &m->targets[i];
+}
+
+/* The provider's name for the model: a '*' in it stands for what the alias's '*' matched. */
+static bool fill_in(struct arena *a, const char *pattern, struct bytes rest, struct bytes *ret)
+{
+    const char *star = strchr(pattern, '*');
+    if (!star) {
+        *ret = bytes_cstr(pattern);
+        return true;
+    }
+    const char *s = arena_printf(a, "%.*s%.*s%s", (int)(star - pattern), pattern, BYTES_FMT(rest), star + 1);
+    *ret = bytes_cstr(s);
+    return s != NULL;
+}
+
+static const struct config_model *find_exact(const struct config *cfg, struct bytes name)
+{
+    for (size_t i = 0; i < cfg->n_models; i++)
+        if (bytes_is(name, cfg->models[i].name))
+            return &cfg->models[i];
+    return NULL;
+}
+
+/* The wildcard that says most. */
+static const struct config_model *find_wildcard(const struct config *cfg, struct bytes name, struct bytes *ret_rest)
+{
+    const struct config_model *best = NULL;
+    struct bytes rest;
+    for (size_t i = 0; i < cfg->n_models; i++) {
+        const struct config_model *m = &cfg->models[i];
+        if (m->name[strlen(m->name) - 1] == '*' && config_match(m->name, name, &rest) &&
+            (!best || strlen(m->name) > strlen(best->name))) {
+            best = m;
+            *ret_rest = rest;
+        }
+    }
+    return best;
+}
+
+static const struct config_provider *find_provider(const struct config *cfg, struct bytes name, struct bytes *ret_model)
+{
+    for (size_t i = 0; i < cfg->n_providers; i++) {
+        struct bytes p = bytes_cstr(cfg->providers[i].name);
+        if (bytes_starts(name, p) && name.len > p.len + 1 && name.data[p.len] == '/') {
+            *ret_model = bytes_skip(name, p.len + 1);
+            return &cfg->providers[i];
+        }
+    }
+    return NULL;
+}
+
+static enum verdict no_memory(struct call *c)
+{
+    api_error_set(&c->error, 503, API_SERVER, "out_of_memory", NULL, "The gateway has no memory for this request now.");
+    return STAGE_REJECT;
+}
+
+enum verdict stage_route(struct pipeline *p, struct call *c)
+{
+    struct bytes name = c->request.model, rest = {NULL, 0};
+    const struct config_model *m = find_exact(p->cfg, name);
+    const struct config_provider *provider = m ? NULL : find_provider(p->cfg, name, &rest);
+    if (provider) {
+        struct config_target *t = arena_alloc(&c->arena, sizeof(*t));
+        if (!t)
+            return no_memory(c);
+        *t = (struct config_target){.provider = provider, .weight = 1};
+        c->target = t;
+        c->target_model = rest;
+        return STAGE_OK;
+    }
+    if (!m)
+        m = find_wildcard(p->cfg, name, &rest);
+    if (!m) {
+        api_error_set(&c->error, 404, API_INVALID, "model_not_found", "model",
+                      "The model '%.*s' does not exist. GET /v1/models lists those that do.", (int)MIN(name.len, 100),
+                      name.data);
+        return STAGE_REJECT;
+    }
+    c->target = choose(p, m);
+    return fill_in(&c->arena, c->target->model, rest, &c->target_model) ? STAGE_OK : no_memory(c);
+}

@@ -1,0 +1,18 @@
+#pragma once
+/* The stages, one a file. Each sees the call as the stages before it have left it. */
+#include "gateway/pipeline/pipeline.h"
+
+/* Text that people wrote: Unicode NFC, line ends to LF, control characters out, white space off both ends. Never tool
+ * outputs, arguments, schemas, or what the model itself said. */
+enum verdict stage_normalize(struct pipeline *p, struct call *c);
+/* May this key ask for this model? 403 model_not_allowed. */
+enum verdict stage_authorize(struct pipeline *p, struct call *c);
+/* Is there room? 503 server_overloaded. */
+enum verdict stage_admit(struct pipeline *p, struct call *c);
+/* Alias, then provider/model, then wildcard: sets target and target_model. 404 model_not_found. */
+enum verdict stage_route(struct pipeline *p, struct call *c);
+/* Makes the response and starts it. */
+enum verdict stage_dispatch(struct pipeline *p, struct call *c);
+
+/* What stage_normalize does to one text; in the arena when it changes anything. False: no memory. */
+bool normalize_text(struct arena *a, struct bytes *text) MUST_USE;

@@ -1,0 +1,179 @@
+#include "gateway/response/response.h"
+#include <stdlib.h>
+
+static void account(struct response *r)
+{
+    r->pool->bytes += r->log.bytes - r->accounted_;
+    r->accounted_ = r->log.bytes;
+}
+
+/* The log has grown: says so to all who read it. */
+static void progress(void *ctx)
+{
+    struct response *r = ctx;
+    account(r);
+    if (r->log.ended)
+        r->transfer = NULL;
+    LIST_EACH(&r->cursors, node)
+    {
+        struct cursor *c = CONTAINER_OF(node, struct cursor, node_);
+        c->wake(c);
+    }
+}
+
+void response_pool_init(struct response_pool *p, struct upstream *u, const struct config *cfg)
+{
+    *p = (struct response_pool){.upstream = u,
+                                .max_bytes = cfg->limits.max_responses_bytes,
+                                .max_response_bytes = cfg->limits.max_response_bytes};
+    list_init(&p->live);
+    list_init(&p->reap);
+}
+
+void response_pool_reap(struct response_pool *p)
+{
+    LIST_EACH(&p->reap, node)
+    {
+        struct response *r = CONTAINER_OF(node, struct response, node_);
+        list_remove(&r->node_);
+        llm_log_free(&r->log);
+        free(r);
+    }
+}
+
+bool response_pool_full(const struct response_pool *p)
+{
+    return p->bytes >= p->max_bytes;
+}
+
+struct response *response_new(struct response_pool *p, const struct config_key *owner, const struct llm_log_head *head)
+{
+    struct response *r = calloc(1, sizeof(*r));
+    if (!r)
+        return NULL;
+    id_make("resp_", r->id, sizeof(r->id));
+    struct llm_log_head own = *head;
+    own.id = bytes_cstr(r->id);
+    if (llm_log_init(&r->log, &own, p->max_response_bytes) != ERR_OK) {
+        free(r);
+        return NULL;
+    }
+    llm_builder_init(&r->builder, &r->log);
+    r->pool = p;
+    r->owner = owner;
+    r->refs = 1;
+    list_init(&r->cursors);
+    list_init(&r->node_);
+    list_append(&p->live, &r->node_);
+    p->n_live++;
+    account(r);
+    return r;
+}
+
+void response_ref(struct response *r)
+{
+    r->refs++;
+}
+
+void response_unref(struct response *r)
+{
+    if (!r)
+        return;
+    assert(r->refs > 0);
+    if (--r->refs > 0)
+        return;
+    upstream_cancel(r->transfer);
+    r->transfer = NULL;
+    r->pool->bytes -= r->accounted_;
+    r->pool->n_live--;
+    list_remove(&r->node_);
+    list_append(&r->pool->reap, &r->node_);
+}
+
+void response_start(struct response *r, struct upstream_call *call)
+{
+    llm_builder_start(&r->builder);
+    call->builder = &r->builder;
+    call->progress = progress;
+    call->ctx = r;
+    r->transfer = upstream_start(r->pool->upstream, call);
+    if (!r->transfer) {
+        struct api_error e;
+        api_error_set(&e, 503, API_SERVER, "out_of_memory", NULL, "The gateway has no memory for this request now.");
+        llm_builder_fail(&r->builder, &e);
+    }
+    progress(r);
+}
+
+void response_complete_empty(struct response *r)
+{
+    llm_builder_start(&r->builder);
+    llm_builder_finish(&r->builder, LLM_FINISH_STOP);
+    progress(r);
+}
+
+static void end_early(struct response *r)
+{
+    upstream_cancel(r->transfer);
+    r->transfer = NULL;
+    progress(r);
+}
+
+void response_cancel(struct response *r)
+{
+    if (r->log.ended)
+        return;
+    llm_builder_cancel(&r->builder);
+    end_early(r);
+}
+
+void response_fail(struct response *r, const struct api_error *e)
+{
+    if (r->log.ended)
+        return;
+    llm_builder_fail(&r->builder, e);
+    end_early(r);
+}
+
+enum err cursor_attach(struct cursor *c, struct response *r, const struct dialect *d, uint32_t starting_at,
+                       void (*wake)(struct cursor *))
+{
+    struct llm_encoder encoder = {0};
+    if (!llm_log_seek(&r->log, starting_at, &encoder.pos))
+        return ERR_INVALID;
+    c->response = r;
+    c->encoder = encoder;
+    c->dialect = d;
+    c->wake = wake;
+    response_ref(r);
+    list_init(&c->node_);
+    list_append(&r->cursors, &c->node_);
+    return ERR_OK;
+}
+
+void cursor_detach(struct cursor *c)
+{
+    struct response *r = c->response;
+    if (!r)
+        return;
+    list_remove(&c->node_);
+    c->response = NULL;
+    if (list_empty(&r->cursors))
+        response_cancel(r);
+    response_unref(r);
+}
+
+bool cursor_encode(struct cursor *c, struct event_sink *s, size_t budget)
+{
+    return c->dialect->encode_events(&c->encoder, &c->response->log, s, budget);
+}
+
+bool cursor_at_end(const struct cursor *c)
+{
+    return c->encoder.pos.index >= c->response->log.count;
+}
+
+bool cursor_done(const struct cursor *c)
+{
+    return c->encoder.done;
+}
