@@ -28,3 +28,9 @@ void api_error_body(const struct api_error *e, struct buf *out);
 #define API_RATE "rate_limit_error"
 #define API_SERVER "server_error"
 #define API_UPSTREAM "upstream_error"
+
+/* 503 out_of_memory. */
+static inline void api_error_no_memory(struct api_error *e)
+{
+    api_error_set(e, 503, API_SERVER, "out_of_memory", NULL, "The gateway has no memory for this request now.");
+}

@@ -7,7 +7,7 @@ enum { ARENA_PER_BYTE = 8, ARENA_MIN = 64 * 1024 };
 static void parse_failed(enum err err, const struct json_error *at, struct api_error *ret)
 {
     if (err == ERR_NOMEM)
-        api_error_set(ret, 503, API_SERVER, "out_of_memory", NULL, "The gateway has no memory for this request now.");
+        api_error_no_memory(ret);
     else
         api_error_set(ret, 400, API_INVALID, "invalid_json", NULL, "The message is not valid JSON: %s at byte %zu.",
                       at->what, at->offset);

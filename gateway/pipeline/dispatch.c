@@ -24,8 +24,7 @@ enum verdict stage_dispatch(struct pipeline *p, struct call *c)
     c->response = echo.failed ? NULL : response_new(p->pool, c->key, &head);
     buf_free(&echo);
     if (!c->response) {
-        api_error_set(&c->error, 503, API_SERVER, "out_of_memory", NULL,
-                      "The gateway has no memory for this request now.");
+        api_error_no_memory(&c->error);
         return STAGE_REJECT;
     }
     if (r->warm_up) {

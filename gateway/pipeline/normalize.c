@@ -109,6 +109,6 @@ enum verdict stage_normalize(struct pipeline *p UNUSED, struct call *c)
         ok = normalize_item(r->arena, &r->items[i]);
     if (ok)
         return STAGE_OK;
-    api_error_set(&c->error, 503, API_SERVER, "out_of_memory", NULL, "The gateway has no memory for this request now.");
+    api_error_no_memory(&c->error);
     return STAGE_REJECT;
 }

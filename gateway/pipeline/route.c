@@ -72,7 +72,7 @@ static const struct config_provider *find_provider(const struct config *cfg, str
 
 static enum verdict no_memory(struct call *c)
 {
-    api_error_set(&c->error, 503, API_SERVER, "out_of_memory", NULL, "The gateway has no memory for this request now.");
+    api_error_no_memory(&c->error);
     return STAGE_REJECT;
 }
 

@@ -99,7 +99,7 @@ void response_start(struct response *r, struct upstream_call *call)
     r->transfer = upstream_start(r->pool->upstream, call);
     if (!r->transfer) {
         struct api_error e;
-        api_error_set(&e, 503, API_SERVER, "out_of_memory", NULL, "The gateway has no memory for this request now.");
+        api_error_no_memory(&e);
         llm_builder_fail(&r->builder, &e);
     }
     progress(r);
