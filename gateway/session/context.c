@@ -1,0 +1,119 @@
+#include "gateway/session/context.h"
+#include "protocols/responses/output_item.h"
+#include <stdlib.h>
+
+struct gather {
+    struct buf *out;
+};
+
+static void gather_piece(void *ctx, struct bytes text)
+{
+    buf_append_bytes(ctx, text);
+}
+
+static bool part_text(struct arena *a, const struct llm_log *log, unsigned item, unsigned part, enum llm_part_kind kind,
+                      struct bytes *ret)
+{
+    struct buf text;
+    buf_init(&text, log->max_bytes);
+    llm_log_each_delta(log, item, part, kind, gather_piece, &text);
+    bool ok = !text.failed && arena_dup(a, buf_bytes(&text), ret);
+    buf_free(&text);
+    return ok;
+}
+
+static bool copy_message(struct arena *a, const struct llm_log *log, unsigned index, unsigned n_parts, struct llm_item *ret)
+{
+    ret->kind = LLM_ITEM_MESSAGE;
+    ret->role = LLM_ROLE_ASSISTANT;
+    ret->contents = arena_array(a, n_parts ? n_parts : 1, sizeof(*ret->contents));
+    if (!ret->contents)
+        return false;
+    for (unsigned part = 0; part < n_parts; part++) {
+        struct llm_content *c = &ret->contents[ret->n_contents];
+        if (!part_text(a, log, index, part, LLM_PART_TEXT, &c->text))
+            return false;
+        c->kind = LLM_CONTENT_TEXT;
+        if (c->text.len == 0) {
+            if (!part_text(a, log, index, part, LLM_PART_REFUSAL, &c->text))
+                return false;
+            if (c->text.len > 0)
+                c->kind = LLM_CONTENT_REFUSAL;
+        }
+        ret->n_contents++;
+    }
+    return true;
+}
+
+static bool copy_reasoning(struct arena *a, const struct llm_log *log, unsigned index, struct llm_item *ret)
+{
+    struct buf raw;
+    struct json_writer w;
+    buf_init(&raw, log->max_bytes * 2);
+    jw_init(&w, &raw);
+    responses_write_output_item(log, index, &w);
+    ret->kind = LLM_ITEM_REASONING;
+    bool ok = !raw.failed && arena_dup(a, buf_bytes(&raw), &ret->raw) &&
+              part_text(a, log, index, 0, LLM_PART_REASONING, &ret->text);
+    buf_free(&raw);
+    return ok;
+}
+
+static bool copy_output(struct arena *a, const struct llm_log *log, unsigned index, struct llm_item *ret)
+{
+    const struct llm_output_item *item = llm_log_item(log, index);
+    *ret = (struct llm_item){0};
+    if (!arena_dup(a, item->id, &ret->id) || !arena_dup(a, item->call_id, &ret->call_id) ||
+        !arena_dup(a, item->name, &ret->name))
+        return false;
+    switch (item->kind) {
+    case LLM_OUT_MESSAGE:
+        return copy_message(a, log, index, item->n_parts, ret);
+    case LLM_OUT_FUNCTION_CALL:
+        ret->kind = LLM_ITEM_FUNCTION_CALL;
+        return part_text(a, log, index, 0, LLM_PART_ARGUMENTS, &ret->text);
+    case LLM_OUT_REASONING:
+        return copy_reasoning(a, log, index, ret);
+    }
+    return false;
+}
+
+static bool fill(struct context *c, const struct llm_request *r, const struct llm_log *log)
+{
+    unsigned n_output = llm_log_n_items(log);
+    c->items = arena_array(&c->arena, r->n_items + n_output + 1, sizeof(*c->items));
+    if (!c->items)
+        return false;
+    for (size_t i = 0; i < r->n_items; i++)
+        if (llm_item_copy(&c->arena, &r->items[i], &c->items[c->n_items++]) != ERR_OK)
+            return false;
+    for (unsigned i = 0; i < n_output; i++)
+        if (!copy_output(&c->arena, log, i, &c->items[c->n_items++]))
+            return false;
+    return true;
+}
+
+struct context *context_new(const struct llm_request *r, const struct llm_log *log, size_t max_bytes)
+{
+    struct context *c = calloc(1, sizeof(*c));
+    if (!c)
+        return NULL;
+    arena_init(&c->arena, max_bytes);
+    if (!fill(c, r, log)) {
+        arena_free(&c->arena);
+        c->items = NULL;
+        c->n_items = 0;
+        c->too_large = true;
+    }
+    size_t n = MIN(log->id.len, sizeof(c->response_id) - 1);
+    memcpy(c->response_id, log->id.data, n);
+    return c;
+}
+
+void context_free(struct context *c)
+{
+    if (!c)
+        return;
+    arena_free(&c->arena);
+    free(c);
+}

@@ -1,0 +1,143 @@
+#include "gateway/session/exchange.h"
+#include <stdlib.h>
+
+/* created and in_progress: what is in a log before its provider has said anything. */
+enum { EVENTS_BEFORE_FIRST = 2 };
+
+struct exchange {
+    struct call *call;
+    struct cursor cursor;
+    const struct carrier *carrier;
+    void *conn;
+    bool stream;    /* the client asked for it */
+    bool committed; /* the head of the stream has been sent */
+};
+
+static void wake(struct cursor *c)
+{
+    const struct exchange *x = CONTAINER_OF(c, struct exchange, cursor);
+    x->carrier->wake(x->conn);
+}
+
+static enum err check(struct session_env *env, const struct call *c, struct api_error *ret_error)
+{
+    if (env->draining) {
+        api_error_set(ret_error, 503, API_SERVER, "server_draining", NULL,
+                      "This server is going away. Connect again and repeat the request.");
+        ret_error->retry_after_s = 1;
+        return ERR_CLOSED;
+    }
+    if (c->request.previous_response_id.len > 0) {
+        api_error_set(ret_error, 400, API_INVALID, "previous_response_not_found", "previous_response_id",
+                      "No response is stored here: over HTTP, send the conversation as input; over WebSocket, a connection "
+                      "remembers its own.");
+        return ERR_NOT_FOUND;
+    }
+    return ERR_OK;
+}
+
+static enum err run(struct session_env *env, struct call *c, const struct dialect *d, struct api_error *ret_error)
+{
+    enum err err = call_decode(c, d, ret_error);
+    if (err == ERR_OK)
+        err = check(env, c, ret_error);
+    if (err != ERR_OK)
+        return err;
+    if (pipeline_run(env->pipeline, c) != STAGE_DONE) {
+        *ret_error = c->error;
+        return ERR_INVALID;
+    }
+    return ERR_OK;
+}
+
+struct exchange *exchange_start(struct session_env *env, const struct config_key *key, const struct dialect *d,
+                                struct bytes body, int64_t now_s, const struct carrier *carrier, void *conn,
+                                struct api_error *ret_error)
+{
+    struct call *c = NULL;
+    struct exchange *x = NULL;
+    if (call_new(env->cfg, key, body, &c, ret_error) != ERR_OK)
+        return NULL;
+    c->now_s = now_s;
+    if (run(env, c, d, ret_error) != ERR_OK)
+        goto fail;
+    x = calloc(1, sizeof(*x));
+    if (!x || cursor_attach(&x->cursor, c->response, d, 0, wake) != ERR_OK) {
+        api_error_no_memory(ret_error);
+        goto fail;
+    }
+    x->cursor.encoder.include_usage = c->request.include_usage;
+    x->stream = c->request.stream;
+    x->call = c;
+    x->carrier = carrier;
+    x->conn = conn;
+    response_unref(c->response);
+    c->response = NULL;
+    carrier->wake(conn);
+    return x;
+fail:
+    free(x);
+    call_free(c);
+    return NULL;
+}
+
+void exchange_free(struct exchange *x)
+{
+    if (!x)
+        return;
+    cursor_detach(&x->cursor);
+    call_free(x->call);
+    free(x);
+}
+
+enum exchange_state exchange_state(const struct exchange *x)
+{
+    const struct llm_log *log = &x->cursor.response->log;
+    if (x->committed)
+        return EXCHANGE_STREAMING;
+    if (log->ended && (!x->stream || (log->terminal == LLM_EV_FAILED && log->count <= EVENTS_BEFORE_FIRST + 1)))
+        return EXCHANGE_ANSWER;
+    if (x->stream && log->count > EVENTS_BEFORE_FIRST)
+        return EXCHANGE_STREAMING;
+    return EXCHANGE_WAITING;
+}
+
+bool exchange_wants_stream(const struct exchange *x)
+{
+    return x->stream;
+}
+
+void exchange_commit_stream(struct exchange *x)
+{
+    x->committed = true;
+}
+
+bool exchange_pull(struct exchange *x, struct event_sink *sink, size_t budget)
+{
+    cursor_encode(&x->cursor, sink, budget);
+    return !cursor_at_end(&x->cursor);
+}
+
+bool exchange_done(const struct exchange *x)
+{
+    return cursor_done(&x->cursor);
+}
+
+int exchange_answer(struct exchange *x, struct buf *out, int *ret_retry_after_s)
+{
+    const struct llm_log *log = &x->cursor.response->log;
+    if (log->terminal == LLM_EV_FAILED) {
+        const struct api_error *e = &log->end.error;
+        api_error_body(e, out);
+        *ret_retry_after_s = e->retry_after_s;
+        return e->status;
+    }
+    x->cursor.dialect->encode_answer(log, out);
+    *ret_retry_after_s = 0;
+    return 200;
+}
+
+const char *exchange_request_id(const struct exchange *x)
+{
+    return x->call->request_id;
+}

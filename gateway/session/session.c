@@ -1,0 +1,215 @@
+#include "gateway/session/lane.h"
+#include "protocols/responses/client_event.h"
+#include "protocols/responses/server_event.h"
+#include <stdlib.h>
+
+/* A client that sends rubbish and does not read the answers is let go. */
+enum { MAX_NOTICE_BYTES = 64 * 1024 };
+
+struct session *session_open(struct session_env *env, const struct config_key *key, const struct carrier *carrier,
+                             void *conn)
+{
+    struct session *s = calloc(1, sizeof(*s));
+    if (!s)
+        return NULL;
+    s->env = env;
+    s->key = key;
+    s->carrier = carrier;
+    s->conn = conn;
+    list_init(&s->lanes);
+    list_init(&s->active);
+    list_init(&s->notices);
+    return s;
+}
+
+static void free_notice(struct session *s, struct notice *n)
+{
+    list_remove(&n->node);
+    s->notice_bytes -= n->len;
+    free(n);
+}
+
+void session_free(struct session *s)
+{
+    if (!s)
+        return;
+    LIST_EACH(&s->lanes, node)
+    lane_free(CONTAINER_OF(node, struct lane, node));
+    LIST_EACH(&s->notices, node)
+    free_notice(s, CONTAINER_OF(node, struct notice, node));
+    free(s);
+}
+
+static void close_session(struct session *s, unsigned code, const char *reason)
+{
+    if (s->closing)
+        return;
+    s->closing = true;
+    s->carrier->close(s->conn, code, reason);
+}
+
+static void notify(struct session *s, const struct buf *text)
+{
+    struct notice *n = NULL;
+    if (!text->failed && s->notice_bytes + text->len <= MAX_NOTICE_BYTES)
+        n = calloc(1, sizeof(*n) + text->len);
+    if (!n) {
+        close_session(s, 1008, "too many unread answers");
+        return;
+    }
+    n->len = text->len;
+    memcpy(n->text, text->data, text->len);
+    list_init(&n->node);
+    list_append(&s->notices, &n->node);
+    s->notice_bytes += n->len;
+    s->carrier->wake(s->conn);
+}
+
+void session_error(struct session *s, struct bytes stream_id, const struct api_error *e)
+{
+    struct buf text;
+    buf_init(&text, MAX_NOTICE_BYTES);
+    server_event_error(e, stream_id, &text);
+    notify(s, &text);
+    buf_free(&text);
+}
+
+void session_going_away(struct session *s, uint64_t deadline_ms)
+{
+    struct buf text;
+    buf_init(&text, MAX_NOTICE_BYTES);
+    server_event_going_away(deadline_ms, &text);
+    notify(s, &text);
+    buf_free(&text);
+}
+
+static void on_create(struct session *s, struct call *c)
+{
+    struct api_error e;
+    struct bytes stream_id = {NULL, 0};
+    enum err err = call_decode(c, &dialect_responses, &e);
+    if (err == ERR_OK) {
+        stream_id = c->request.stream_id;
+        struct lane *l = NULL;
+        if (s->env->draining) {
+            api_error_set(&e, 503, API_SERVER, "server_draining", NULL,
+                          "This server is going away. Connect again and repeat the request.");
+            e.retry_after_s = 1;
+        } else {
+            l = lane_get(s, stream_id, &e);
+        }
+        if (l) {
+            lane_submit(l, c);
+            return;
+        }
+    } else {
+        stream_id = client_event_stream_id(&c->doc, &c->arena);
+    }
+    session_error(s, stream_id, &e);
+    call_free(c);
+}
+
+static struct in_flight *find_in_flight(struct session *s, struct bytes response_id)
+{
+    LIST_EACH(&s->active, node)
+    {
+        struct in_flight *f = CONTAINER_OF(node, struct in_flight, node);
+        if (bytes_is(response_id, f->cursor.response->id))
+            return f;
+    }
+    return NULL;
+}
+
+static void on_cancel(struct session *s, const struct client_event *ev)
+{
+    struct api_error e;
+    struct in_flight *f;
+    if (ev->response_id.len > 0) {
+        f = find_in_flight(s, ev->response_id);
+        if (!f)
+            api_error_set(&e, 404, API_INVALID, "response_not_found", "response_id",
+                          "No response '%.*s' is in flight on this connection.", (int)MIN(ev->response_id.len, 80),
+                          ev->response_id.data);
+    } else {
+        const struct lane *l = lane_find(s, ev->stream_id);
+        f = l ? l->current : NULL;
+        if (!f)
+            api_error_set(&e, 404, API_INVALID, "response_not_found", "stream_id", "No response is in flight in this lane.");
+    }
+    if (f)
+        response_cancel(f->cursor.response);
+    else
+        session_error(s, ev->stream_id, &e);
+}
+
+static void on_ping(struct session *s, const struct client_event *ev)
+{
+    struct buf text;
+    buf_init(&text, MAX_NOTICE_BYTES);
+    server_event_pong(ev, &text);
+    notify(s, &text);
+    buf_free(&text);
+}
+
+void session_message(struct session *s, struct bytes text, int64_t now_s)
+{
+    struct call *c = NULL;
+    struct api_error e;
+    struct client_event ev;
+    if (s->closing)
+        return;
+    enum err err = call_new(s->env->cfg, s->key, text, &c, &e);
+    if (err == ERR_OK)
+        err = client_event_decode(&c->doc, &c->arena, &ev, &e);
+    if (err != ERR_OK) {
+        session_error(s, c ? client_event_stream_id(&c->doc, &c->arena) : (struct bytes){NULL, 0}, &e);
+        call_free(c);
+        return;
+    }
+    c->now_s = now_s;
+    if (ev.type == CLIENT_RESPONSE_CREATE) {
+        on_create(s, c);
+        return;
+    }
+    if (ev.type == CLIENT_RESPONSE_CANCEL)
+        on_cancel(s, &ev);
+    else
+        on_ping(s, &ev);
+    call_free(c);
+}
+
+static void pull_notices(struct session *s, struct event_sink *sink, size_t budget)
+{
+    while (!list_empty(&s->notices) && sink->out->len < budget) {
+        struct notice *n = LIST_FIRST(&s->notices, struct notice, node);
+        sink->begin(sink, NULL);
+        buf_append(sink->out, n->text, n->len);
+        sink->end(sink);
+        free_notice(s, n);
+    }
+}
+
+bool session_pull(struct session *s, struct event_sink *sink, size_t budget)
+{
+    pull_notices(s, sink, budget);
+    /* Each answer once, beginning with the one that waited longest. */
+    for (unsigned turns = s->n_active; turns > 0 && sink->out->len < budget; turns--) {
+        struct in_flight *f = LIST_FIRST(&s->active, struct in_flight, node);
+        cursor_encode(&f->cursor, sink, budget);
+        list_remove(&f->node);
+        list_append(&s->active, &f->node);
+        if (cursor_done(&f->cursor))
+            lane_finish(f);
+    }
+    if (!list_empty(&s->notices))
+        return true;
+    LIST_EACH(&s->active, node)
+    if (!cursor_at_end(&CONTAINER_OF(node, struct in_flight, node)->cursor))
+        return true;
+    return false;
+}
+
+bool session_busy(const struct session *s)
+{
+    return s->n_active > 0 || s->n_queued > 0 || !list_empty(&s->notices);
+}

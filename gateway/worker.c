@@ -1,0 +1,174 @@
+#include "gateway/worker.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "gateway/server/server.h"
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct worker {
+    const struct worker_opts *opts;
+    uv_loop_t loop;
+    struct wheel wheel;
+    struct upstream *upstream;
+    struct response_pool pool;
+    struct pipeline pipeline;
+    struct session_env env;
+    struct server *server;
+    uv_timer_t wheel_timer;
+    uint64_t wheel_due; /* what wheel_timer is armed for; UINT64_MAX: nothing */
+    uv_timer_t drain_timer;
+    uv_signal_t sigterm;
+    uv_poll_t master;
+    bool draining, stopping;
+};
+
+static void on_wheel(uv_timer_t *t)
+{
+    struct worker *w = t->data;
+    w->wheel_due = UINT64_MAX;
+    wheel_advance(&w->wheel, clock_mono_ms());
+}
+
+static void arm_wheel(struct worker *w, uint64_t now)
+{
+    uint64_t in = wheel_next_ms(&w->wheel, now);
+    if (in == UINT64_MAX || now + in >= w->wheel_due)
+        return;
+    w->wheel_due = now + in;
+    uv_timer_start(&w->wheel_timer, on_wheel, in, 0);
+}
+
+/* Closes what is left; the loop then ends by itself. */
+static void stop(struct worker *w)
+{
+    if (w->stopping)
+        return;
+    w->stopping = true;
+    server_close(w->server);
+    upstream_close(w->upstream);
+    uv_close((uv_handle_t *)&w->wheel_timer, NULL);
+    uv_close((uv_handle_t *)&w->drain_timer, NULL);
+    uv_close((uv_handle_t *)&w->sigterm, NULL);
+    if (w->opts->master_fd >= 0)
+        uv_close((uv_handle_t *)&w->master, NULL);
+}
+
+/* Once a loop turn, before sockets are flushed. */
+static void tick(void *ctx)
+{
+    struct worker *w = ctx;
+    response_pool_reap(&w->pool);
+    if (w->stopping)
+        return;
+    arm_wheel(w, clock_mono_ms());
+    if (w->draining && server_connections(w->server) == 0)
+        stop(w);
+}
+
+static void on_drain_deadline(uv_timer_t *t)
+{
+    stop(t->data);
+}
+
+static void drain(struct worker *w)
+{
+    if (w->draining)
+        return;
+    w->draining = true;
+    w->env.draining = true;
+    uint64_t ms = w->opts->cfg->timeouts.drain;
+    LOG_INFO("worker draining connections=%zu deadline_ms=%llu", server_connections(w->server), (unsigned long long)ms);
+    uv_timer_start(&w->drain_timer, on_drain_deadline, ms, 0);
+    server_drain(w->server, ms);
+}
+
+static void on_sigterm(uv_signal_t *s, int signum UNUSED)
+{
+    drain(s->data);
+}
+
+static void on_master(uv_poll_t *p, int status UNUSED, int events UNUSED)
+{
+    uv_poll_stop(p);
+    LOG_WARN("worker draining reason=\"the master is gone\"");
+    drain(p->data);
+}
+
+static void init_handles(struct worker *w)
+{
+    uv_timer_init(&w->loop, &w->wheel_timer);
+    uv_timer_init(&w->loop, &w->drain_timer);
+    uv_signal_init(&w->loop, &w->sigterm);
+    w->wheel_timer.data = w->drain_timer.data = w->sigterm.data = w;
+    w->wheel_due = UINT64_MAX;
+    uv_signal_start(&w->sigterm, on_sigterm, SIGTERM);
+    if (w->opts->master_fd >= 0) {
+        uv_poll_init(&w->loop, &w->master, w->opts->master_fd);
+        w->master.data = w;
+        uv_poll_start(&w->master, UV_READABLE | UV_DISCONNECT, on_master);
+    }
+}
+
+static bool start(struct worker *w)
+{
+    const struct worker_opts *o = w->opts;
+    w->upstream = upstream_new(&w->loop, o->cfg);
+    if (!w->upstream)
+        return false;
+    response_pool_init(&w->pool, w->upstream, o->cfg);
+    pipeline_init(&w->pipeline, o->cfg, &w->pool);
+    w->env = (struct session_env){.cfg = o->cfg, .pipeline = &w->pipeline};
+    const struct server_opts so = {.loop = &w->loop,
+                                   .cfg = o->cfg,
+                                   .env = &w->env,
+                                   .wheel = &w->wheel,
+                                   .listen_fds = o->listen_fds,
+                                   .caps = o->caps,
+                                   .caps_slot = o->caps_slot,
+                                   .before_flush = tick,
+                                   .ctx = w};
+    w->server = server_new(&so);
+    return w->server != NULL;
+}
+
+static void report_ready(int fd)
+{
+    if (fd < 0)
+        return;
+    if (write(fd, "1", 1) != 1)
+        LOG_WARN("worker cannot report that it is ready");
+    close(fd);
+}
+
+int worker_run(const struct worker_opts *o)
+{
+    struct worker *w = calloc(1, sizeof(*w));
+    if (!w || uv_loop_init(&w->loop) != 0) {
+        free(w);
+        return 1;
+    }
+    w->opts = o;
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    wheel_init(&w->wheel, clock_mono_ms());
+    init_handles(w);
+    bool ok = start(w);
+    if (ok) {
+        report_ready(o->ready_fd);
+        uv_run(&w->loop, UV_RUN_DEFAULT);
+    } else {
+        LOG_ERROR("worker cannot start");
+        stop(w);
+        uv_run(&w->loop, UV_RUN_DEFAULT);
+    }
+    server_free(w->server);
+    response_pool_reap(&w->pool);
+    upstream_free(w->upstream);
+    int left = uv_loop_close(&w->loop);
+    if (left != 0)
+        LOG_WARN("worker leaves open handles");
+    free(w);
+    return ok && left == 0 ? 0 : 1;
+}
