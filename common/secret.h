@@ -7,6 +7,7 @@ struct secret {
     size_t len_;
 };
 
+/* Copies. ERR_INVALID: an empty one is no secret. */
 enum err secret_set(struct secret *s, struct bytes value) MUST_USE;
 void secret_free(struct secret *s);
 bool secret_is_set(const struct secret *s);

@@ -15,6 +15,7 @@ struct wheel_timer {
 struct wheel {
     uint64_t tick_;
     unsigned count_;
+    uint64_t occupied_[WHEEL_LEVELS]; /* slots that may hold a timer */
     struct list slots_[WHEEL_LEVELS][WHEEL_SLOTS];
 };
 
