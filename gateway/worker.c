@@ -45,8 +45,10 @@ static void stop(struct worker *w)
     if (w->stopping)
         return;
     w->stopping = true;
-    server_close(w->server);
-    upstream_close(w->upstream);
+    if (w->server)
+        server_close(w->server);
+    if (w->upstream)
+        upstream_close(w->upstream);
     uv_close((uv_handle_t *)&w->wheel_timer, NULL);
     uv_close((uv_handle_t *)&w->drain_timer, NULL);
     uv_close((uv_handle_t *)&w->sigterm, NULL);
