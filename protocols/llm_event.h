@@ -46,6 +46,16 @@ struct llm_event {
     struct bytes extra;  /* raw JSON members `"logprobs":...` in the words of log->extra_dialect; usually empty */
 };
 
+/* A place in a log; all zero is the beginning. Stays valid while the log lives. */
+struct llm_pos {
+    const struct llm_chunk *chunk;
+    uint32_t offset;
+    uint32_t index; /* of the event that llm_log_next will give */
+};
+
+/* At most so many items in a log, and parts in an item: what passes them ends as response_too_large. */
+enum { LLM_MAX_ITEMS = 1024, LLM_MAX_PARTS = 256 };
+
 /* One output item. Strings are the log's. */
 struct llm_output_item {
     enum llm_output_kind kind;
@@ -55,6 +65,7 @@ struct llm_output_item {
     struct bytes extra;   /* raw JSON members, e.g. "encrypted_content":"..", in the words of extra_dialect; set by item end */
     bool done;
     unsigned n_parts;
+    struct llm_pos at_; /* after its ITEM_ADDED */
 };
 
 struct llm_usage {
@@ -69,13 +80,6 @@ struct llm_end {
     enum llm_finish finish; /* completed: STOP or TOOL_CALLS; incomplete: LENGTH or CONTENT_FILTER */
     struct llm_usage usage;
     struct api_error error; /* failed */
-};
-
-/* A place in a log; all zero is the beginning. Stays valid while the log lives. */
-struct llm_pos {
-    const struct llm_chunk *chunk;
-    uint32_t offset;
-    uint32_t index; /* of the event that llm_log_next will give */
 };
 
 struct llm_log {
@@ -97,7 +101,7 @@ struct llm_log {
     struct llm_chunk *first_, *last_;
     struct llm_output_item *items_;
     unsigned n_items_, cap_items_;
-    struct arena arena_;
+    char *head_; /* the head's strings */
 };
 
 struct llm_log_head {
@@ -113,6 +117,7 @@ bool llm_log_next(const struct llm_log *l, struct llm_pos *pos, struct llm_event
 /* A position such that llm_log_next gives event `index`, which may be `count` (the end). False beyond that. */
 bool llm_log_seek(const struct llm_log *l, uint32_t index, struct llm_pos *ret);
 unsigned llm_log_n_items(const struct llm_log *l);
+/* NULL beyond the last. The pointer is good until the next append, its strings as long as the log. */
 const struct llm_output_item *llm_log_item(const struct llm_log *l, unsigned item);
 /* Calls `each` with every delta of (item, part) of that kind, in order: the text of a part in its pieces. */
 void llm_log_each_delta(const struct llm_log *l, unsigned item, unsigned part, enum llm_part_kind kind,
@@ -129,9 +134,10 @@ struct llm_builder {
     struct llm_log *log;
     int open_message_;   /* output index or -1 */
     int open_reasoning_; /* output index or -1 */
-    int open_part_, open_part_kind_;
+    int open_part_;      /* of the open message or reasoning item, or -1 */
+    enum llm_part_kind open_part_kind_;
+    unsigned n_open_; /* items that are not done */
     struct llm_usage usage_; /* seen so far */
-    bool overflowed_;
 };
 
 void llm_builder_init(struct llm_builder *b, struct llm_log *l);

@@ -1,0 +1,232 @@
+#include "protocols/llm_log.h"
+
+/* To close: a part takes two events; a function call two, any other item one; the end one. */
+static size_t closing_room(const struct llm_builder *b, unsigned more_items, bool more_part)
+{
+    size_t events = 1 + 2 * (size_t)(b->n_open_ + more_items) + (b->open_part_ >= 0 || more_part ? 2 : 0);
+    return events * LLM_RECORD_SIZE;
+}
+
+static void end_log(struct llm_builder *b, enum llm_event_type terminal)
+{
+    struct llm_log *l = b->log;
+    llm_log_append(l, &(struct llm_event){.type = terminal}, 0);
+    l->ended = true;
+    l->terminal = terminal;
+    l->end.usage = b->usage_;
+}
+
+static void overflow(struct llm_builder *b, enum err err)
+{
+    struct api_error e;
+    if (err == ERR_LIMIT)
+        api_error_set(&e, 502, API_UPSTREAM, "response_too_large", NULL,
+                      "The answer is larger than the gateway allows (%zu bytes).", b->log->max_bytes);
+    else
+        api_error_no_memory(&e);
+    llm_builder_fail(b, &e);
+}
+
+/* Appends, or ends the log as failed. */
+static bool append(struct llm_builder *b, const struct llm_event *e, bool opens_part)
+{
+    enum err err = llm_log_append(b->log, e, closing_room(b, 0, opens_part));
+    if (err != ERR_OK)
+        overflow(b, err);
+    return err == ERR_OK;
+}
+
+/* Closing events fit into what was reserved. */
+static void append_closing(struct llm_builder *b, enum llm_event_type type, unsigned item, unsigned part,
+                           enum llm_part_kind kind)
+{
+    llm_log_append(b->log, &(struct llm_event){.type = type, .item = item, .part = part, .kind = kind}, 0);
+}
+
+static int open_item(const struct llm_builder *b)
+{
+    return b->open_message_ >= 0 ? b->open_message_ : b->open_reasoning_;
+}
+
+static void close_part(struct llm_builder *b)
+{
+    if (b->open_part_ < 0)
+        return;
+    unsigned item = (unsigned)open_item(b), part = (unsigned)b->open_part_;
+    append_closing(b, LLM_EV_TEXT_DONE, item, part, b->open_part_kind_);
+    append_closing(b, LLM_EV_PART_DONE, item, part, b->open_part_kind_);
+    b->open_part_ = -1;
+}
+
+/* Ends an item that is open. An extra that finds no room is left out, and the log fails. */
+static void close_item(struct llm_builder *b, unsigned item, struct bytes extra)
+{
+    struct llm_log *l = b->log;
+    if (llm_log_item(l, item)->kind == LLM_OUT_FUNCTION_CALL)
+        append_closing(b, LLM_EV_TEXT_DONE, item, 0, LLM_PART_ARGUMENTS);
+    if ((int)item == open_item(b)) {
+        close_part(b);
+        b->open_message_ = b->open_reasoning_ = -1;
+    }
+    b->n_open_--;
+    enum err err = extra.len ? llm_log_append_item_done(l, item, extra, closing_room(b, 0, false)) : ERR_OK;
+    if (extra.len == 0 || err != ERR_OK)
+        llm_log_append_item_done(l, item, (struct bytes){NULL, 0}, 0);
+    if (err != ERR_OK)
+        overflow(b, err);
+}
+
+static void close_all(struct llm_builder *b)
+{
+    unsigned n = llm_log_n_items(b->log);
+    for (unsigned i = 0; i < n && b->n_open_ > 0; i++)
+        if (!llm_log_item(b->log, i)->done)
+            close_item(b, i, (struct bytes){NULL, 0});
+}
+
+void llm_builder_init(struct llm_builder *b, struct llm_log *l)
+{
+    *b = (struct llm_builder){.log = l, .open_message_ = -1, .open_reasoning_ = -1, .open_part_ = -1};
+}
+
+void llm_builder_start(struct llm_builder *b)
+{
+    if (b->log->count > 0)
+        return;
+    llm_log_append(b->log, &(struct llm_event){.type = LLM_EV_CREATED}, 0);
+    llm_log_append(b->log, &(struct llm_event){.type = LLM_EV_IN_PROGRESS}, 0);
+}
+
+int llm_builder_item(struct llm_builder *b, enum llm_output_kind kind, struct bytes id, struct bytes call_id,
+                     struct bytes name)
+{
+    if (b->log->ended)
+        return -1;
+    llm_builder_start(b);
+    if (open_item(b) >= 0)
+        close_item(b, (unsigned)open_item(b), (struct bytes){NULL, 0});
+    enum err err = llm_log_append_item(b->log, kind, id, call_id, name, closing_room(b, 1, false));
+    if (err != ERR_OK) {
+        overflow(b, err);
+        return -1;
+    }
+    int item = (int)llm_log_n_items(b->log) - 1;
+    b->n_open_++;
+    if (kind == LLM_OUT_MESSAGE)
+        b->open_message_ = item;
+    else if (kind == LLM_OUT_REASONING)
+        b->open_reasoning_ = item;
+    return item;
+}
+
+/* Makes (item, part) of this kind the open one. */
+static bool open_part(struct llm_builder *b, enum llm_part_kind kind)
+{
+    bool in_message = kind == LLM_PART_TEXT || kind == LLM_PART_REFUSAL;
+    if (b->open_part_ >= 0 && b->open_part_kind_ == kind)
+        return true;
+    const struct bytes none = {NULL, 0};
+    if ((in_message ? b->open_message_ : b->open_reasoning_) < 0 &&
+        llm_builder_item(b, in_message ? LLM_OUT_MESSAGE : LLM_OUT_REASONING, none, none, none) < 0)
+        return false;
+    close_part(b);
+    unsigned item = (unsigned)open_item(b);
+    unsigned part = llm_log_item(b->log, item)->n_parts;
+    if (part >= LLM_MAX_PARTS) {
+        overflow(b, ERR_LIMIT);
+        return false;
+    }
+    const struct llm_event e = {.type = LLM_EV_PART_ADDED, .item = item, .part = part, .kind = kind};
+    if (!append(b, &e, true))
+        return false;
+    llm_log_item_at(b->log, item)->n_parts++;
+    b->open_part_ = (int)part;
+    b->open_part_kind_ = kind;
+    return true;
+}
+
+void llm_builder_delta(struct llm_builder *b, enum llm_part_kind kind, struct bytes text, struct bytes extra)
+{
+    if (b->log->ended || (text.len == 0 && extra.len == 0) || kind == LLM_PART_ARGUMENTS ||
+        !open_part(b, kind))
+        return;
+    const struct llm_event e = {.type = LLM_EV_DELTA,
+                                .kind = kind,
+                                .item = (unsigned)open_item(b),
+                                .part = (unsigned)b->open_part_,
+                                .data = text,
+                                .extra = extra};
+    append(b, &e, false);
+}
+
+void llm_builder_part_end(struct llm_builder *b)
+{
+    if (!b->log->ended)
+        close_part(b);
+}
+
+void llm_builder_arguments(struct llm_builder *b, int item, struct bytes piece)
+{
+    const struct llm_output_item *i = item < 0 ? NULL : llm_log_item(b->log, (unsigned)item);
+    if (b->log->ended || piece.len == 0 || !i || i->done || i->kind != LLM_OUT_FUNCTION_CALL)
+        return;
+    const struct llm_event e = {
+        .type = LLM_EV_DELTA, .kind = LLM_PART_ARGUMENTS, .item = (unsigned)item, .data = piece};
+    append(b, &e, false);
+}
+
+void llm_builder_annotation(struct llm_builder *b, struct bytes raw)
+{
+    if (b->log->ended || b->open_part_ < 0 || b->open_part_kind_ != LLM_PART_TEXT)
+        return;
+    const struct llm_event e = {.type = LLM_EV_ANNOTATION,
+                                .item = (unsigned)open_item(b),
+                                .part = (unsigned)b->open_part_,
+                                .data = raw};
+    append(b, &e, false);
+}
+
+void llm_builder_item_end(struct llm_builder *b, int item, struct bytes extra)
+{
+    const struct llm_output_item *i = item < 0 ? NULL : llm_log_item(b->log, (unsigned)item);
+    if (!b->log->ended && i && !i->done)
+        close_item(b, (unsigned)item, extra);
+}
+
+void llm_builder_usage(struct llm_builder *b, const struct llm_usage *u)
+{
+    if (b->log->ended)
+        return;
+    b->usage_ = *u;
+    b->usage_.set = true;
+}
+
+void llm_builder_finish(struct llm_builder *b, enum llm_finish finish)
+{
+    if (b->log->ended)
+        return;
+    llm_builder_start(b);
+    close_all(b);
+    b->log->end.finish = finish;
+    bool whole = finish == LLM_FINISH_STOP || finish == LLM_FINISH_TOOL_CALLS;
+    end_log(b, whole ? LLM_EV_COMPLETED : LLM_EV_INCOMPLETE);
+}
+
+void llm_builder_fail(struct llm_builder *b, const struct api_error *e)
+{
+    if (b->log->ended)
+        return;
+    llm_builder_start(b);
+    close_all(b);
+    b->log->end.error = *e;
+    end_log(b, LLM_EV_FAILED);
+}
+
+void llm_builder_cancel(struct llm_builder *b)
+{
+    if (b->log->ended)
+        return;
+    llm_builder_start(b);
+    close_all(b);
+    end_log(b, LLM_EV_CANCELLED);
+}

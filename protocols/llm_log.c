@@ -1,0 +1,326 @@
+#include "protocols/llm_log.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { CHUNK_FIRST = 512, CHUNK_MAX = 16 * 1024, ITEMS_FIRST = 4 };
+
+struct llm_chunk {
+    struct llm_chunk *next;
+    uint32_t used, cap;
+    uint32_t first; /* index of its first event */
+    char data[];
+};
+
+/* A record: tag, part, item (16 bits), data length (32 bits); with TAG_EXTRA then the extra's length (32
+ * bits); data; extra. */
+enum { TAG_TYPE = 0x0f, TAG_KIND_SHIFT = 4, TAG_EXTRA = 0x80, EXTRA_SIZE = 4 };
+
+static struct llm_chunk *chunk_new(struct llm_log *l, size_t cap)
+{
+    struct llm_chunk *c = malloc(sizeof *c + cap);
+    if (!c)
+        return NULL;
+    *c = (struct llm_chunk){.cap = (uint32_t)cap, .first = l->count};
+    l->bytes += sizeof *c + cap;
+    if (l->last_)
+        l->last_->next = c;
+    else
+        l->first_ = c;
+    l->last_ = c;
+    return c;
+}
+
+static struct bytes head_copy(char **at, struct bytes s)
+{
+    if (s.len == 0)
+        return (struct bytes){NULL, 0};
+    memcpy(*at, s.data, s.len);
+    *at += s.len;
+    return bytes_of(*at - s.len, s.len);
+}
+
+enum err llm_log_init(struct llm_log *l, const struct llm_log_head *head, size_t max_bytes)
+{
+    size_t len = head->id.len + head->model.len + head->previous_response_id.len + head->echo.len;
+    char *strings = malloc(len ? len : 1);
+    if (!strings)
+        return ERR_NOMEM;
+    *l = (struct llm_log){
+        .created_at = head->created_at, .bytes = len, .max_bytes = max_bytes, .head_ = strings};
+    char *at = strings;
+    l->id = head_copy(&at, head->id);
+    l->model = head_copy(&at, head->model);
+    l->previous_response_id = head_copy(&at, head->previous_response_id);
+    l->echo = head_copy(&at, head->echo);
+    /* The first chunk comes with the log, whatever the ceiling: so there is always room for an end. */
+    if (chunk_new(l, CHUNK_FIRST))
+        return ERR_OK;
+    free(strings);
+    l->head_ = NULL;
+    return ERR_NOMEM;
+}
+
+void llm_log_free(struct llm_log *l)
+{
+    if (!l)
+        return;
+    struct llm_chunk *next;
+    for (struct llm_chunk *c = l->first_; c; c = next) {
+        next = c->next;
+        free(c);
+    }
+    free(l->items_);
+    free(l->head_);
+    memset(l, 0, sizeof *l);
+}
+
+/* ---- appending ---- */
+
+/* The next chunk: twice the last, within bounds; smaller when the ceiling is near; as large as it must be. */
+static enum err grow(struct llm_log *l, size_t need)
+{
+    size_t cap = MAX(MIN((size_t)l->last_->cap * 2, (size_t)CHUNK_MAX), need);
+    size_t held = l->bytes + sizeof(struct llm_chunk);
+    size_t room = l->max_bytes > held ? l->max_bytes - held : 0;
+    if (need > room || need > UINT32_MAX / 2)
+        return ERR_LIMIT;
+    return chunk_new(l, MIN(cap, room)) ? ERR_OK : ERR_NOMEM;
+}
+
+static void put32(char *to, size_t v)
+{
+    uint32_t n = (uint32_t)v;
+    memcpy(to, &n, sizeof n);
+}
+
+static uint32_t get32(const char *from)
+{
+    uint32_t n;
+    memcpy(&n, from, sizeof n);
+    return n;
+}
+
+enum err llm_log_append(struct llm_log *l, const struct llm_event *e, size_t reserve)
+{
+    if (e->data.len > UINT32_MAX / 4 || e->extra.len > UINT32_MAX / 4)
+        return ERR_LIMIT;
+    size_t size = LLM_RECORD_SIZE + e->data.len + (e->extra.len ? EXTRA_SIZE + e->extra.len : 0);
+    if (size + reserve > l->last_->cap - l->last_->used) {
+        enum err err = grow(l, size + reserve);
+        if (err != ERR_OK)
+            return err;
+    }
+    struct llm_chunk *c = l->last_;
+    char *to = c->data + c->used;
+    uint16_t item = (uint16_t)e->item;
+    to[0] = (char)((unsigned)e->type | (unsigned)e->kind << TAG_KIND_SHIFT | (e->extra.len ? TAG_EXTRA : 0u));
+    to[1] = (char)e->part;
+    memcpy(to + 2, &item, sizeof item);
+    put32(to + 4, e->data.len);
+    to += LLM_RECORD_SIZE;
+    if (e->extra.len) {
+        put32(to, e->extra.len);
+        to += EXTRA_SIZE;
+    }
+    if (e->data.len)
+        memcpy(to, e->data.data, e->data.len);
+    if (e->extra.len)
+        memcpy(to + e->data.len, e->extra.data, e->extra.len);
+    c->used += (uint32_t)size;
+    l->count++;
+    return ERR_OK;
+}
+
+/* The record at `at`; returns its size. */
+static uint32_t record_read(const char *at, struct llm_event *ret)
+{
+    unsigned tag = (unsigned char)at[0];
+    uint16_t item;
+    memcpy(&item, at + 2, sizeof item);
+    uint32_t len = get32(at + 4), extra = 0, size = LLM_RECORD_SIZE;
+    if (tag & TAG_EXTRA) {
+        extra = get32(at + LLM_RECORD_SIZE);
+        size += EXTRA_SIZE;
+    }
+    ret->type = (enum llm_event_type)(tag & TAG_TYPE);
+    ret->kind = (enum llm_part_kind)(tag >> TAG_KIND_SHIFT & 7);
+    ret->item = item;
+    ret->part = (unsigned char)at[1];
+    ret->data = bytes_of(at + size, len);
+    ret->extra = bytes_of(at + size + len, extra);
+    return size + len + extra;
+}
+
+static struct bytes make_id(const struct llm_log *l, const char *prefix, char *ret, size_t size)
+{
+    struct bytes hex = l->id;
+    const char *underscore = hex.len ? memchr(hex.data, '_', hex.len) : NULL;
+    if (underscore)
+        hex = bytes_skip(hex, (size_t)(underscore - hex.data) + 1);
+    hex.len = MIN(hex.len, (size_t)48);
+    int n = snprintf(ret, size, "%s_%.*s_%u", prefix, BYTES_FMT(hex), l->n_items_);
+    for (int i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)ret[i];
+        bool fine = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!fine)
+            ret[i] = '_';
+    }
+    return bytes_of(ret, (size_t)n);
+}
+
+static enum err items_reserve(struct llm_log *l)
+{
+    if (l->n_items_ < l->cap_items_)
+        return ERR_OK;
+    if (l->n_items_ >= LLM_MAX_ITEMS)
+        return ERR_LIMIT;
+    unsigned cap = l->cap_items_ ? l->cap_items_ * 2 : ITEMS_FIRST;
+    size_t more = (cap - l->cap_items_) * sizeof *l->items_;
+    if (l->bytes + more > l->max_bytes)
+        return ERR_LIMIT;
+    struct llm_output_item *items = realloc(l->items_, cap * sizeof *items);
+    if (!items)
+        return ERR_NOMEM;
+    l->items_ = items;
+    l->cap_items_ = cap;
+    l->bytes += more;
+    return ERR_OK;
+}
+
+enum err llm_log_append_item(struct llm_log *l, enum llm_output_kind kind, struct bytes id,
+                             struct bytes call_id, struct bytes name, size_t reserve)
+{
+    static const char *const prefixes[] = {
+        [LLM_OUT_MESSAGE] = "msg", [LLM_OUT_FUNCTION_CALL] = "fc", [LLM_OUT_REASONING] = "rs"};
+    char id_text[96], call_text[96];
+    if (id.len == 0)
+        id = make_id(l, prefixes[kind], id_text, sizeof id_text);
+    if (kind == LLM_OUT_FUNCTION_CALL && call_id.len == 0)
+        call_id = make_id(l, "call", call_text, sizeof call_text);
+    enum err err = items_reserve(l);
+    if (err != ERR_OK)
+        return err;
+    /* The strings are the data of the record, one after the other: appended as data and extra, which lie side
+     * by side. */
+    struct llm_event e = {.type = LLM_EV_ITEM_ADDED, .item = l->n_items_};
+    char joined[512];
+    size_t len = id.len + call_id.len + name.len;
+    char *all = len <= sizeof joined ? joined : malloc(len);
+    if (!all)
+        return ERR_NOMEM;
+    char *at = all;
+    head_copy(&at, id);
+    head_copy(&at, call_id);
+    head_copy(&at, name);
+    e.data = bytes_of(all, len);
+    err = llm_log_append(l, &e, reserve);
+    if (all != joined)
+        free(all);
+    if (err != ERR_OK)
+        return err;
+    const struct llm_chunk *c = l->last_;
+    const char *s = c->data + c->used - len;
+    l->items_[l->n_items_++] = (struct llm_output_item){
+        .kind = kind,
+        .id = bytes_of(s, id.len),
+        .call_id = bytes_of(s + id.len, call_id.len),
+        .name = bytes_of(s + id.len + call_id.len, name.len),
+        .at_ = {c, c->used, l->count},
+    };
+    return ERR_OK;
+}
+
+enum err llm_log_append_item_done(struct llm_log *l, unsigned item, struct bytes extra, size_t reserve)
+{
+    const struct llm_event e = {.type = LLM_EV_ITEM_DONE, .item = item, .extra = extra};
+    enum err err = llm_log_append(l, &e, reserve);
+    if (err != ERR_OK)
+        return err;
+    const struct llm_chunk *c = l->last_;
+    l->items_[item].extra = bytes_of(c->data + c->used - extra.len, extra.len);
+    l->items_[item].done = true;
+    return ERR_OK;
+}
+
+struct llm_output_item *llm_log_item_at(struct llm_log *l, unsigned item)
+{
+    return item < l->n_items_ ? &l->items_[item] : NULL;
+}
+
+/* ---- reading ---- */
+
+bool llm_log_next(const struct llm_log *l, struct llm_pos *pos, struct llm_event *ret)
+{
+    const struct llm_chunk *c = pos->chunk ? pos->chunk : l->first_;
+    uint32_t offset = pos->chunk ? pos->offset : 0;
+    while (c && offset == c->used) {
+        if (!c->next)
+            return false;
+        c = c->next;
+        offset = 0;
+    }
+    if (!c)
+        return false;
+    uint32_t size = record_read(c->data + offset, ret);
+    ret->index = pos->index;
+    if (ret->type == LLM_EV_ITEM_ADDED)
+        ret->data = (struct bytes){NULL, 0};
+    *pos = (struct llm_pos){c, offset + size, pos->index + 1};
+    return true;
+}
+
+bool llm_log_seek(const struct llm_log *l, uint32_t index, struct llm_pos *ret)
+{
+    if (index > l->count)
+        return false;
+    const struct llm_chunk *c = l->first_;
+    while (c->next && c->next->first <= index)
+        c = c->next;
+    struct llm_pos pos = {c, 0, c->first};
+    struct llm_event e;
+    while (pos.index < index && llm_log_next(l, &pos, &e)) {
+    }
+    *ret = pos;
+    return true;
+}
+
+unsigned llm_log_n_items(const struct llm_log *l)
+{
+    return l->n_items_;
+}
+
+const struct llm_output_item *llm_log_item(const struct llm_log *l, unsigned item)
+{
+    return item < l->n_items_ ? &l->items_[item] : NULL;
+}
+
+void llm_log_each_delta(const struct llm_log *l, unsigned item, unsigned part, enum llm_part_kind kind,
+                        void (*each)(void *ctx, struct bytes text), void *ctx)
+{
+    if (item >= l->n_items_)
+        return;
+    struct llm_pos pos = l->items_[item].at_;
+    struct llm_event e;
+    while (llm_log_next(l, &pos, &e)) {
+        if (e.item != item || e.type == LLM_EV_ANNOTATION)
+            continue;
+        if (e.type == LLM_EV_DELTA && e.part == part && e.kind == kind)
+            each(ctx, e.data);
+        else if (e.type == LLM_EV_ITEM_DONE ||
+                 (e.type == LLM_EV_TEXT_DONE && e.part == part && e.kind == kind))
+            return;
+    }
+}
+
+static void write_piece(void *ctx, struct bytes text)
+{
+    jw_string_piece(ctx, text);
+}
+
+void llm_log_write_text(const struct llm_log *l, unsigned item, unsigned part, enum llm_part_kind kind,
+                        struct json_writer *w)
+{
+    jw_string_begin(w);
+    llm_log_each_delta(l, item, part, kind, write_piece, w);
+    jw_string_end(w);
+}
