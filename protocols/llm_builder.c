@@ -76,12 +76,17 @@ static void close_item(struct llm_builder *b, unsigned item, struct bytes extra)
         overflow(b, err);
 }
 
-static void close_all(struct llm_builder *b)
+/* `cut`: they end because the log does, and not as completed. */
+static void close_all(struct llm_builder *b, bool cut)
 {
     unsigned n = llm_log_n_items(b->log);
-    for (unsigned i = 0; i < n && b->n_open_ > 0; i++)
-        if (!llm_log_item(b->log, i)->done)
-            close_item(b, i, (struct bytes){NULL, 0});
+    for (unsigned i = 0; i < n && b->n_open_ > 0; i++) {
+        struct llm_output_item *item = llm_log_item_at(b->log, i);
+        if (item->done)
+            continue;
+        item->cut = cut;
+        close_item(b, i, (struct bytes){NULL, 0});
+    }
 }
 
 void llm_builder_init(struct llm_builder *b, struct llm_log *l)
@@ -131,7 +136,8 @@ static bool open_part(struct llm_builder *b, enum llm_part_kind kind)
         return false;
     close_part(b);
     unsigned item = (unsigned)open_item(b);
-    unsigned part = llm_log_item(b->log, item)->n_parts;
+    const struct llm_output_item *i = llm_log_item(b->log, item);
+    unsigned part = kind == LLM_PART_SUMMARY ? i->n_summaries : i->n_parts;
     if (part >= LLM_MAX_PARTS) {
         overflow(b, ERR_LIMIT);
         return false;
@@ -139,7 +145,8 @@ static bool open_part(struct llm_builder *b, enum llm_part_kind kind)
     const struct llm_event e = {.type = LLM_EV_PART_ADDED, .item = item, .part = part, .kind = kind};
     if (!append(b, &e, true))
         return false;
-    llm_log_item_at(b->log, item)->n_parts++;
+    struct llm_output_item *grown = llm_log_item_at(b->log, item);
+    *(kind == LLM_PART_SUMMARY ? &grown->n_summaries : &grown->n_parts) += 1;
     b->open_part_ = (int)part;
     b->open_part_kind_ = kind;
     return true;
@@ -206,9 +213,9 @@ void llm_builder_finish(struct llm_builder *b, enum llm_finish finish)
     if (b->log->ended)
         return;
     llm_builder_start(b);
-    close_all(b);
-    b->log->end.finish = finish;
     bool whole = finish == LLM_FINISH_STOP || finish == LLM_FINISH_TOOL_CALLS;
+    close_all(b, !whole);
+    b->log->end.finish = finish;
     end_log(b, whole ? LLM_EV_COMPLETED : LLM_EV_INCOMPLETE);
 }
 
@@ -217,7 +224,7 @@ void llm_builder_fail(struct llm_builder *b, const struct api_error *e)
     if (b->log->ended)
         return;
     llm_builder_start(b);
-    close_all(b);
+    close_all(b, true);
     b->log->end.error = *e;
     end_log(b, LLM_EV_FAILED);
 }
@@ -227,6 +234,6 @@ void llm_builder_cancel(struct llm_builder *b)
     if (b->log->ended)
         return;
     llm_builder_start(b);
-    close_all(b);
+    close_all(b, true);
     end_log(b, LLM_EV_CANCELLED);
 }

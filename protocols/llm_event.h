@@ -64,13 +64,15 @@ struct llm_output_item {
     struct bytes name;    /* function call */
     struct bytes extra;   /* raw JSON members, e.g. "encrypted_content":"..", in the words of extra_dialect; set by item end */
     bool done;
-    unsigned n_parts;
+    bool cut;             /* closed by an end other than completed, not by its provider: it is incomplete */
+    unsigned n_parts;     /* content parts; summary parts are numbered by themselves */
+    unsigned n_summaries;
     struct llm_pos at_; /* after its ITEM_ADDED */
 };
 
 struct llm_usage {
     bool set;
-    int64_t input_tokens, cached_tokens, output_tokens, reasoning_tokens, total_tokens;
+    int64_t input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, total_tokens;
 };
 
 enum llm_finish { LLM_FINISH_STOP, LLM_FINISH_LENGTH, LLM_FINISH_TOOL_CALLS, LLM_FINISH_CONTENT_FILTER };
