@@ -1,9 +1,11 @@
 #pragma once
-/* The configuration: YAML in, one immutable struct out. Every key stands in one sorted table (config_keys.c): path, type,
- * default, range, unit, whether SIGHUP may change it, and a line of help; `sluice serve --help` and the README's table are
- * made from it. A key that is not in the table is an error, as are wrong types, values out of range and unset ${NAME}s: each names
- * file, line, key and what is allowed. */
+/* The configuration: YAML in, one immutable struct out. Every key stands in one sorted table (config_keys.c):
+ * path, type, default, range, unit, whether SIGHUP may change it, and a line of help; `sluice serve --help`
+ * and the README's table are made from it. A key that is not in the table is an error, as are wrong types,
+ * values out of range and unset ${NAME}s: each names file, line, key and what is allowed. */
 #include "common/arena.h"
+#include "common/buf.h"
+#include "common/log.h"
 #include "common/secret.h"
 #include "protocols/dialect.h"
 
@@ -15,14 +17,15 @@ struct config_listener {
     bool loopback; /* 127.0.0.0/8, ::1 or a Unix socket */
     bool allow_plaintext;
     bool tls;
-    const char *certificate, *key; /* PEM files */
+    const char *certificate,
+        *key; /* PEM files; a relative path is taken from the configuration's directory */
 };
 
 struct config_provider {
     const char *name;
     const struct dialect *dialect; /* NULL: demo */
     bool demo;
-    const char *base_url; /* without a trailing slash */
+    const char *base_url;  /* without a trailing slash */
     struct secret api_key; /* may be unset */
     bool allow_plaintext;
 };
@@ -40,8 +43,8 @@ struct config_model {
 };
 
 struct config_key {
-    const char *name; /* of the principal; unique */
-    bool plaintext;   /* accepted on loopback listeners only */
+    const char *name;    /* of the principal; unique */
+    bool plaintext;      /* accepted on loopback listeners only */
     struct secret value; /* plaintext */
     const char *id;      /* hashed: the public part of the key, by which it is found */
     struct bytes salt;
@@ -55,8 +58,9 @@ struct config {
     const char *file;
     struct config_listener *listen;
     size_t n_listen;
-    bool echo; /* debug.echo */
+    bool echo;        /* debug.echo */
     unsigned workers; /* resolved: >= 1 */
+    enum log_level log_level;
     const char **origins;
     size_t n_origins;
     struct config_provider *providers;
@@ -65,15 +69,15 @@ struct config {
     size_t n_models;
     struct config_key *keys;
     size_t n_keys;
-    struct { /* milliseconds */
+    struct {                                                  /* milliseconds */
         uint64_t connect, first_token, between_tokens, total; /* of one upstream answer */
-        uint64_t handshake;    /* TLS hello, request head and body: from accept, in all */
-        uint64_t idle;         /* a session without any message or pong for so long is closed (1000) */
-        uint64_t ping;         /* server ping after so long without a byte from the client */
-        uint64_t keep_alive;   /* an HTTP connection between requests */
-        uint64_t heartbeat;    /* SSE comment after so long without an event */
-        uint64_t write;        /* a socket that has not drained for so long is closed */
-        uint64_t drain;        /* in-flight answers may go on for so long after SIGTERM or SIGHUP */
+        uint64_t handshake;  /* TLS hello, request head and body: from accept, in all */
+        uint64_t idle;       /* a session without any message or pong for so long is closed (1000) */
+        uint64_t ping;       /* server ping after so long without a byte from the client */
+        uint64_t keep_alive; /* an HTTP connection between requests */
+        uint64_t heartbeat;  /* SSE comment after so long without an event */
+        uint64_t write;      /* a socket that has not drained for so long is closed */
+        uint64_t drain;      /* in-flight answers may go on for so long after SIGTERM or SIGHUP */
     } timeouts;
     struct {
         uint64_t max_sessions; /* open connections, all workers */
@@ -81,18 +85,19 @@ struct config {
         uint64_t max_message_bytes; /* of one WebSocket message and of one HTTP body */
         uint64_t max_header_bytes;  /* request line and headers */
         uint64_t max_json_depth;
-        uint64_t max_json_nodes; /* values in one message */
-        uint64_t max_response_bytes;      /* one answer's log */
-        uint64_t max_responses_bytes;     /* all logs of a worker; past it new requests are shed with 503 */
-        uint64_t max_context_bytes;       /* conversation kept for previous_response_id, a lane */
+        uint64_t max_json_nodes;      /* values in one message */
+        uint64_t max_response_bytes;  /* one answer's log */
+        uint64_t max_responses_bytes; /* all logs of a worker; past it new requests are shed with 503 */
+        uint64_t max_context_bytes;   /* conversation kept for previous_response_id, a lane */
         uint64_t max_in_flight_per_session;
         uint64_t max_queued_per_session;
         uint64_t max_lanes_per_session;
     } limits;
 };
 
-/* Prints every problem to `report` (one a line: FILE:LINE: KEY: what is wrong; what is allowed) and answers ERR_INVALID, or
- * ERR_IO when the file cannot be read. On success *ret is the caller's to free with config_free. */
+/* Prints every problem to `report` (one a line: FILE:LINE: KEY: what is wrong; what is allowed) and answers
+ * ERR_INVALID, or ERR_IO when the file cannot be read. On success *ret is the caller's to free with
+ * config_free. */
 enum err config_load(const char *file, struct buf *report, struct config **ret) MUST_USE;
 /* The same from text (tests, embedded defaults); `name` stands for the file in messages. */
 enum err config_parse(const char *name, struct bytes yaml, struct buf *report, struct config **ret) MUST_USE;
@@ -100,7 +105,8 @@ void config_free(struct config *c);
 /* The table of all keys, for --help: aligned text. */
 void config_describe(struct buf *out);
 
-/* `pattern` matches `name`: equal, or pattern ends in '*' and the rest is a prefix; *ret_rest (may be NULL) is what '*' stands for. */
+/* `pattern` matches `name`: equal, or pattern ends in '*' and the rest is a prefix; *ret_rest (may be NULL)
+ * is what '*' stands for. */
 bool config_match(const char *pattern, struct bytes name, struct bytes *ret_rest);
 
 /* `sluice key new`: a new key "sk-<12 hex: id>-<40 hex>" and its "hmac-sha256:<id>:<salt hex>:<hash hex>". */

@@ -1,0 +1,21 @@
+#pragma once
+/* What the table cannot say: what one key demands of another. Also fills the members that the reader leaves
+ * (an address's parts, a target's provider). Reports; never stops at the first problem. Members that already
+ * had one are NULL. */
+#include "gateway/config/config.h"
+#include "gateway/config/yaml_tree.h"
+
+void check_listeners(struct config *cfg, const struct node *root, struct problems *p);
+void check_origins(struct config *cfg, const struct node *root, struct problems *p);
+void check_limits(struct config *cfg, const struct node *root, struct problems *p);
+void check_providers(struct config *cfg, const struct node *root, struct problems *p);
+/* After check_providers. */
+void check_models(struct config *cfg, const struct node *root, struct problems *p);
+/* After check_listeners. */
+void check_keys(struct config *cfg, const struct node *root, struct problems *p);
+
+/* The text of a scalar; {NULL,0} when absent or bad. */
+struct bytes check_text(const struct node *map, const char *key);
+/* True when there is no '*', or just one, at the end. */
+bool check_pattern(struct bytes s);
+bool check_has_loopback(const struct config *cfg);

@@ -1,0 +1,169 @@
+#include "gateway/config/config_keys.h"
+#include <stdlib.h>
+
+#define KIB UINT64_C(1024)
+#define MIB (KIB * 1024)
+#define GIB (MIB * 1024)
+#define S UINT64_C(1000)
+#define H (S * 3600)
+
+#define NOWHERE .at = CONFIG_ELSEWHERE
+#define AT(record, member)                                                                                   \
+    .at = offsetof(struct record, member), .width = (uint32_t)sizeof(((struct record *)0)->member)
+#define LIST_AT(record, member, count)                                                                       \
+    .at = offsetof(struct record, member), .width = (uint32_t)sizeof(*((struct record *)0)->member),         \
+    .count_at = offsetof(struct record, count)
+
+#define GROUP(name, text)                                                                                    \
+    {                                                                                                        \
+        .path = name, .type = CONFIG_MAP, .reload = true, NOWHERE, .help = text                              \
+    }
+#define DURATION(name, value, text)                                                                          \
+    {                                                                                                        \
+        .path = "timeouts." #name, .type = CONFIG_DURATION, .preset = value, .min = 10, .max = 24 * H,       \
+        .reload = true, AT(config, timeouts.name), .help = text                                              \
+    }
+#define LIMIT(name, kind, value, least, most, text)                                                          \
+    {                                                                                                        \
+        .path = "limits." #name, .type = kind, .preset = value, .min = least, .max = most, .reload = true,   \
+        AT(config, limits.name), .help = text                                                                \
+    }
+#define STRING(name, kind, most, need, place, text)                                                          \
+    {                                                                                                        \
+        .path = name, .type = kind, .min = 1, .max = most, .required = need, .reload = true, place,          \
+        .help = text                                                                                         \
+    }
+#define FLAG(name, place, text)                                                                              \
+    {                                                                                                        \
+        .path = name, .type = CONFIG_BOOL, .preset = "false", .reload = true, place, .help = text            \
+    }
+#define LIST(name, kind, least, most, need, place, text)                                                     \
+    {                                                                                                        \
+        .path = name, .type = kind, .min = least, .max = most, .required = need, .reload = true, place,      \
+        .help = text                                                                                         \
+    }
+
+const struct config_keydef config_keys[] = {
+    GROUP("debug", "for tests of the gateway itself"),
+    FLAG("debug.echo", AT(config, echo), "/echo returns every WebSocket message; on loopback listeners only"),
+    LIST("keys", CONFIG_MAPS, 1, 10000, true, LIST_AT(config, keys, n_keys), "who may ask: API keys"),
+    STRING("keys[].hash", CONFIG_SECRET, 200, false, NOWHERE,
+           "the key's hash, as `sluice key new` prints it"),
+    LIST("keys[].models", CONFIG_STRINGS, 1, 1000, true, LIST_AT(config_key, models, n_models),
+         "models that the key may ask for: names, or beginnings with a * at the end"),
+    STRING("keys[].name", CONFIG_STRING, 64, true, AT(config_key, name), "who it is; unique"),
+    STRING("keys[].plaintext", CONFIG_SECRET, 200, false, NOWHERE,
+           "instead of hash: the key itself; counts on loopback listeners only"),
+    GROUP("limits", "ceilings for everybody"),
+    LIMIT(max_context_bytes, CONFIG_SIZE, "1MiB", KIB, GIB,
+          "conversation kept in a lane for previous_response_id"),
+    LIMIT(max_header_bytes, CONFIG_SIZE, "16KiB", KIB, MIB, "request line and headers of one request"),
+    LIMIT(max_in_flight_per_session, CONFIG_NUMBER, "16", 1, 1024, "answers at once on one WebSocket"),
+    LIMIT(max_json_depth, CONFIG_NUMBER, "32", 4, 256, "nesting of one message"),
+    LIMIT(max_lanes_per_session, CONFIG_NUMBER, "32", 1, 1024, "named lanes of one WebSocket"),
+    LIMIT(max_message_bytes, CONFIG_SIZE, "1MiB", 128, GIB, "one WebSocket message, or one HTTP body"),
+    LIMIT(max_queued_per_session, CONFIG_NUMBER, "64", 0, 4096, "requests that wait on one WebSocket"),
+    LIMIT(max_response_bytes, CONFIG_SIZE, "4MiB", KIB, GIB, "one answer's log"),
+    LIMIT(max_responses_bytes, CONFIG_SIZE, "256MiB", KIB, 1024 * GIB,
+          "all logs of a worker; past it new requests are shed"),
+    LIMIT(max_sessions, CONFIG_NUMBER, "100000", 1, 10000000, "open connections, all workers together"),
+    LIMIT(max_sessions_per_address, CONFIG_NUMBER, "200", 1, 10000000,
+          "open connections of one address (IPv6: of one /64)"),
+    LIST("listen", CONFIG_MAPS, 1, 64, true, LIST_AT(config, listen, n_listen), "where clients connect"),
+    STRING("listen[].address", CONFIG_STRING, 120, true, AT(config_listener, address),
+           "IPV4:PORT, [IPV6]:PORT or unix:/PATH; port 0: any free one"),
+    FLAG("listen[].allow_plaintext", AT(config_listener, allow_plaintext),
+         "allows an address that is not loopback to do without tls"),
+    GROUP("listen[].tls", "wss and https; without it ws and http"),
+    STRING("listen[].tls.certificate", CONFIG_STRING, 4096, true, NOWHERE,
+           "PEM file, the chain included; a relative path begins at this file's directory"),
+    STRING("listen[].tls.key", CONFIG_STRING, 4096, true, NOWHERE, "PEM file of its private key"),
+    GROUP("log", "what is written to standard error"),
+    {.path = "log.level",
+     .type = CONFIG_ENUM,
+     .preset = "info",
+     .words = "debug|info|warn|error",
+     .reload = true,
+     AT(config, log_level),
+     .help = "the least that is written"},
+    LIST("models", CONFIG_MAPS, 1, 10000, true, LIST_AT(config, models, n_models),
+         "what clients may ask for"),
+    STRING("models[].name", CONFIG_STRING, 256, true, AT(config_model, name),
+           "exact, or with a * at the end; unique"),
+    LIST("models[].targets", CONFIG_MAPS, 1, 64, true, LIST_AT(config_model, targets, n_targets),
+         "who answers"),
+    STRING("models[].targets[].model", CONFIG_STRING, 256, true, AT(config_target, model),
+           "the provider's name for it; a * stands for what the name's * matched"),
+    STRING("models[].targets[].provider", CONFIG_STRING, 64, true, NOWHERE,
+           "name of a provider below providers"),
+    {.path = "models[].targets[].weight",
+     .type = CONFIG_NUMBER,
+     .preset = "1",
+     .min = 1,
+     .max = 1000,
+     .reload = true,
+     AT(config_target, weight),
+     .help = "its share among the targets"},
+    LIST("origins", CONFIG_STRINGS, 0, 1000, false, LIST_AT(config, origins, n_origins),
+         "web pages elsewhere that may connect: SCHEME://HOST[:PORT], exact"),
+    LIST("providers", CONFIG_MAPS, 1, 1000, true, LIST_AT(config, providers, n_providers),
+         "where answers come from"),
+    FLAG("providers[].allow_plaintext", AT(config_provider, allow_plaintext), "allows an http:// base_url"),
+    STRING("providers[].api_key", CONFIG_SECRET, 4096, false, AT(config_provider, api_key),
+           "sent as Authorization: Bearer"),
+    STRING("providers[].base_url", CONFIG_STRING, 1024, false, NOWHERE,
+           "https://HOST[:PORT][/PATH]; not for demo"),
+    {.path = "providers[].dialect",
+     .type = CONFIG_ENUM,
+     .words = "responses|chat_completions|demo",
+     .required = true,
+     .reload = true,
+     NOWHERE,
+     .help = "what it speaks; demo: built in, a text without any network"},
+    STRING("providers[].name", CONFIG_STRING, 64, true, AT(config_provider, name),
+           "unique; letters, digits, _ . -"),
+    GROUP("timeouts", "how long is too long"),
+    DURATION(between_tokens, "30s", "an answer that says nothing for so long has failed"),
+    DURATION(connect, "5s", "to connect to a provider, TLS included"),
+    DURATION(drain, "30s", "answers in flight may go on for so long after SIGTERM or SIGHUP"),
+    DURATION(first_token, "60s", "from the request to a provider to its first token"),
+    DURATION(handshake, "10s", "from a connection's accept to its whole request"),
+    DURATION(heartbeat, "15s", "an SSE comment after so long without an event"),
+    DURATION(idle, "1h", "a WebSocket without any message or pong for so long is closed"),
+    DURATION(keep_alive, "60s", "an HTTP connection between two requests"),
+    DURATION(ping, "30s", "a WebSocket ping after so long without a byte from the client"),
+    DURATION(total, "10m", "one answer, from its request to its end"),
+    DURATION(write, "30s", "a client whose socket takes nothing for so long is closed"),
+    {.path = "workers",
+     .type = CONFIG_NUMBER,
+     .preset = "auto",
+     .min = 1,
+     .max = 256,
+     .words = "auto",
+     .reload = true,
+     AT(config, workers),
+     .help = "processes; auto: one a CPU"},
+};
+const size_t config_n_keys = ARRAY_LEN(config_keys);
+
+static int by_path(const void *path, const void *def)
+{
+    return strcmp(path, ((const struct config_keydef *)def)->path);
+}
+
+const struct config_keydef *config_key_find(const char *path)
+{
+    return bsearch(path, config_keys, config_n_keys, sizeof(config_keys[0]), by_path);
+}
+
+const char *config_key_leaf(const struct config_keydef *d)
+{
+    const char *dot = strrchr(d->path, '.');
+    return dot ? dot + 1 : d->path;
+}
+
+bool config_key_in(const struct config_keydef *d, const char *map)
+{
+    size_t len = (size_t)(config_key_leaf(d) - d->path);
+    return len == (*map ? strlen(map) + 1 : 0) && strncmp(d->path, map, strlen(map)) == 0;
+}

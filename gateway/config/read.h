@@ -1,0 +1,7 @@
+#pragma once
+/* From the tree to the struct, as the table says: unknown and missing keys, types, ranges, defaults. */
+#include "gateway/config/config.h"
+#include "gateway/config/yaml_tree.h"
+
+/* Problems are reported; what has one stays zero. */
+void read_config(struct config *cfg, const struct node *root, struct problems *p);
