@@ -1,0 +1,116 @@
+/* The deadlines of a transfer. One wheel timer each; the time of the last sign of life is only written down,
+ * and looked at when the timer goes off: a token arms nothing, but for the first one. `connect` is curl's own
+ * (CURLOPT_CONNECTTIMEOUT_MS).
+ *
+ * A token is an event that was worth logging; heartbeats do not make up for the first one. After it every
+ * event and every comment is a sign of life. */
+#include "gateway/upstream/internal.h"
+
+static void on_deadline(uv_timer_t *h);
+
+/* (Re)starts the loop's timer when the wheel needs it earlier than it is set. */
+static void wake_at(struct upstream *u, uint64_t due)
+{
+    uint64_t now = uv_now(u->loop);
+    if (due >= u->deadline_due)
+        return;
+    u->deadline_due = due;
+    uv_timer_start(&u->deadline, on_deadline, due > now ? due - now : 1, 0);
+}
+
+static void on_deadline(uv_timer_t *h)
+{
+    struct upstream *u = CONTAINER_OF(h, struct upstream, deadline);
+    uint64_t now = uv_now(u->loop), in;
+    u->deadline_due = UINT64_MAX;
+    wheel_advance(&u->wheel, now);
+    in = wheel_next_ms(&u->wheel, now);
+    if (in != UINT64_MAX)
+        wake_at(u, now + in);
+    upstream_tick(u);
+}
+
+static void arm(struct transfer *t, uint64_t due)
+{
+    struct upstream *u = t->u;
+    uint64_t now = uv_now(u->loop), delay = due > now ? due - now : 1;
+    wheel_arm(&u->wheel, &t->timer, now, delay);
+    /* The wheel rounds up to its tick, so that a timer is not early. */
+    wake_at(u, now + delay + WHEEL_TICK_MS);
+}
+
+static void expire(struct transfer *t, const char *code, const char *what, uint64_t ms)
+{
+    struct api_error e;
+    fault_timeout(t, code, what, ms, &e);
+    if (t->status > 299)
+        transfer_end(t); /* an error whose body hangs */
+    else
+        transfer_fail(t, &e);
+    t->abort = true;
+    transfer_mark(t);
+}
+
+static void on_due(struct wheel_timer *timer)
+{
+    struct transfer *t = CONTAINER_OF(timer, struct transfer, timer);
+    const struct config *cfg = t->u->cfg;
+    uint64_t now = uv_now(t->u->loop);
+    uint64_t total = t->started_ms + cfg->timeouts.total;
+    if (!t->owned || t->builder->log->ended)
+        return;
+    uint64_t next =
+        t->begun ? t->alive_ms + cfg->timeouts.between_tokens : t->started_ms + cfg->timeouts.first_token;
+    if (now >= total)
+        expire(t, "upstream_total_timeout", "did not finish its answer", cfg->timeouts.total);
+    else if (now < next)
+        arm(t, MIN(next, total));
+    else if (t->begun)
+        expire(t, "upstream_token_timeout", "sent nothing more", cfg->timeouts.between_tokens);
+    else
+        expire(t, "upstream_first_token_timeout", "sent no token", cfg->timeouts.first_token);
+}
+
+static void on_drained_too_long(struct wheel_timer *timer)
+{
+    struct transfer *t = CONTAINER_OF(timer, struct transfer, timer);
+    t->abort = true;
+    transfer_mark(t);
+}
+
+void deadline_init(struct upstream *u)
+{
+    uv_timer_init(u->loop, &u->deadline);
+    wheel_init(&u->wheel, uv_now(u->loop));
+    u->deadline_due = UINT64_MAX;
+}
+
+void deadline_start(struct transfer *t)
+{
+    const struct config *cfg = t->u->cfg;
+    wheel_timer_init(&t->timer, on_due);
+    arm(t, t->started_ms + MIN(cfg->timeouts.first_token, cfg->timeouts.total));
+}
+
+void deadline_alive(struct transfer *t)
+{
+    const struct config *cfg = t->u->cfg;
+    bool first = !t->begun && t->builder->log->count > t->head_count;
+    t->alive_ms = uv_now(t->u->loop);
+    if (!first)
+        return;
+    t->begun = true;
+    arm(t, MIN(t->alive_ms + cfg->timeouts.between_tokens, t->started_ms + cfg->timeouts.total));
+}
+
+void deadline_drain(struct transfer *t)
+{
+    deadline_stop(t);
+    wheel_timer_init(&t->timer, on_drained_too_long);
+    arm(t, uv_now(t->u->loop) + DRAIN_MS);
+}
+
+void deadline_stop(struct transfer *t)
+{
+    wheel_cancel(&t->u->wheel, &t->timer);
+}

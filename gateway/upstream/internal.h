@@ -1,0 +1,152 @@
+#pragma once
+/* What the files of this room share. upstream.c: lives and the tick; origin.c: curl on the loop, one multi
+ * handle a provider; transfer.c: one answer's bytes into the log; deadline.c: its four timeouts; fault.c:
+ * what went wrong, in words; demo*.c. */
+#include "common/fsm.h"
+#include "common/list.h"
+#include "common/wheel.h"
+#include "gateway/upstream/demo.h"
+#include "gateway/upstream/upstream.h"
+#include "protocols/sse/sse.h"
+#include <curl/curl.h>
+
+enum {
+    ORIGIN_IDLE_EASIES = 64,        /* easy handles kept for the next transfer */
+    ORIGIN_IDLE_CONNECTIONS = 1024, /* a multi handle closes the oldest idle ones past this */
+    ORIGIN_MAX_HTTP1 = 16384,       /* connections to one provider that speaks HTTP/1.1 */
+    ORIGIN_MAX_HTTP2 = 8,           /* to one that multiplexes */
+    ORIGIN_MAX_UNKNOWN = 32,        /* over TLS, before its first answer has told which it is */
+    RECEIVE_BUFFER = 4096,          /* bytes a transfer: tokens are small */
+    MAX_HEAD = 64 * 1024,           /* bytes of response headers */
+    MAX_ERROR_BODY = 64 * 1024,     /* of an answer with an error status */
+    MAX_REQUEST_ID = 128,
+    DRAIN_MS = 1000, /* how long the rest of a finished answer may take before its connection is given up */
+};
+
+/* A provider as the network sees it: made at the first request to it. */
+struct origin {
+    struct upstream *u;
+    const struct config_provider *provider;
+    CURLM *multi; /* NULL: not open */
+    uv_timer_t timer;
+    struct curl_slist *headers; /* shared by all its requests */
+    char *url;
+    CURL *idle[ORIGIN_IDLE_EASIES];
+    unsigned n_idle;
+    bool tls;
+    int version; /* HTTP's, of its last answer; 0: none yet */
+    bool kick;   /* curl wants to run at once */
+};
+
+struct upstream {
+    uv_loop_t *loop;
+    const struct config *cfg;
+    struct origin *origins; /* one for each of cfg->providers */
+    struct list live;       /* all transfers */
+    struct list work;       /* those that the next tick must look at */
+    size_t n_live;
+    uv_idle_t soon; /* runs while there is work that no socket's event leads to */
+    uv_timer_t deadline;
+    uint64_t deadline_due; /* when `deadline` goes off; UINT64_MAX: not armed */
+    struct wheel wheel;
+    struct demo demo;
+    unsigned n_handles; /* libuv handles not yet closed */
+    unsigned n_kicks;   /* origins whose `kick` is set */
+    bool ticking;
+};
+
+enum transfer_state {
+    TRANSFER_WAITING,  /* for the next tick to open it */
+    TRANSFER_RUNNING,  /* curl (or the demo) has it */
+    TRANSFER_DRAINING, /* its answer is complete; the rest of the body is read so that the connection can be
+                          used again */
+    TRANSFER_GONE,     /* about to be freed */
+};
+
+enum body_kind { BODY_NONE, BODY_EVENTS, BODY_JSON, BODY_ERROR };
+
+struct transfer {
+    struct list node; /* in upstream.live */
+    struct list work; /* in upstream.work */
+    struct upstream *u;
+    struct origin *origin;
+    struct fsm state;
+    struct llm_builder *builder;
+    void (*progress)(void *ctx);
+    void *ctx;
+    bool owned; /* false: the owner has heard of the terminal or has cancelled; builder, progress and ctx are
+                   not ours any more */
+    bool news;  /* something was logged that the owner has not been told of */
+    bool over;  /* no more bytes will come; `result` says why */
+    bool abort; /* not worth draining */
+    struct api_error *refusal; /* it cannot even be sent */
+
+    /* The request. */
+    CURL *easy;
+    struct buf body;
+    struct curl_slist id_header; /* x-request-id, in front of the origin's shared headers */
+    char *id_line;
+    /* The answer. */
+    const struct dialect *dialect;
+    struct llm_decoder *decoder;
+    enum body_kind kind;
+    int status; /* 0: no head yet */
+    char content_type[64];
+    int retry_after_s;
+    size_t head_bytes;
+    struct sse_parser sse;
+    struct buf collected; /* a JSON body, an error's body */
+    CURLcode result;
+    char detail[CURL_ERROR_SIZE]; /* curl's own words, for the log */
+
+    /* The deadlines: see deadline.c. */
+    struct wheel_timer timer;
+    uint64_t started_ms, alive_ms;
+    uint32_t head_count; /* events in the log before the first token */
+    bool begun;          /* the first token is there */
+
+    struct demo_stream *demo; /* NULL: a real provider */
+};
+
+/* Links the transfer for the tick that follows in this same call from the loop. */
+void transfer_mark(struct transfer *t);
+/* The same when no tick follows: one comes on the next loop turn. */
+void transfer_schedule(struct transfer *t);
+/* Looks at all transfers that were marked; never from inside a curl callback. */
+void upstream_tick(struct upstream *u);
+void upstream_handle_closed(uv_handle_t *h, struct upstream *u);
+/* Ends its log as failed. */
+void transfer_fail(struct transfer *t, const struct api_error *e);
+
+/* origin.c */
+void origin_init(struct origin *o, struct upstream *u, const struct config_provider *p);
+/* Hands the transfer to curl. Anything but CURLE_OK: it is over already. */
+CURLcode origin_add(struct origin *o, struct transfer *t) MUST_USE;
+/* Takes it back; an unfinished one has its connection closed, or its HTTP/2 stream reset. */
+void origin_remove(struct origin *o, struct transfer *t);
+/* Runs curl where it asked for a run at once. */
+void origin_kick_all(struct upstream *u);
+/* The answer's version: what a provider speaks decides how many connections it may have. */
+void origin_saw_version(struct origin *o, int version);
+void origin_close(struct origin *o);
+
+/* transfer.c */
+size_t transfer_on_header(char *data, size_t size, size_t n, void *ctx);
+size_t transfer_on_body(char *data, size_t size, size_t n, void *ctx);
+/* The body is over: makes sure that the log ends. */
+void transfer_end(struct transfer *t);
+
+/* deadline.c */
+void deadline_init(struct upstream *u);
+void deadline_start(struct transfer *t);
+void deadline_drain(struct transfer *t);
+void deadline_stop(struct transfer *t);
+/* An event or a comment has come. */
+void deadline_alive(struct transfer *t);
+
+/* fault.c */
+void fault_of_curl(const struct transfer *t, struct api_error *ret);
+void fault_timeout(const struct transfer *t, const char *code, const char *what, uint64_t ms,
+                   struct api_error *ret);
+void fault_invalid(const struct transfer *t, const char *what, struct api_error *ret);
+void fault_too_large(const struct transfer *t, struct api_error *ret);

@@ -1,0 +1,338 @@
+/* curl on the worker's loop: one multi handle a provider, so that its connections, their limit and its TLS
+ * are its own. */
+#include "common/log.h"
+#include "gateway/upstream/internal.h"
+#include <assert.h>
+#include <stdlib.h>
+
+/* One socket of curl's, watched. */
+struct watch {
+    uv_poll_t poll;
+    struct origin *origin;
+    curl_socket_t fd;
+};
+
+void origin_init(struct origin *o, struct upstream *u, const struct config_provider *p)
+{
+    *o = (struct origin){.u = u, .provider = p};
+    o->tls = p->base_url && strncmp(p->base_url, "https://", 8) == 0;
+}
+
+/* Takes note of the transfers that curl is done with. Needed after every run of curl, timeouts included. */
+static void collect_ended(struct origin *o)
+{
+    CURLMsg *m;
+    int left;
+    while ((m = curl_multi_info_read(o->multi, &left)) != NULL) {
+        struct transfer *t = NULL;
+        if (m->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+        t->result = m->data.result;
+        t->over = true;
+        transfer_mark(t);
+    }
+}
+
+static void run(struct origin *o, curl_socket_t fd, int events)
+{
+    int running;
+    CURLMcode rc = curl_multi_socket_action(o->multi, fd, events, &running);
+    if (rc != CURLM_OK)
+        LOG_ERROR("curl failed provider=%s code=%d", o->provider->name, (int)rc);
+    collect_ended(o);
+}
+
+static void on_socket_event(uv_poll_t *h, int status, int events)
+{
+    struct watch *w = CONTAINER_OF(h, struct watch, poll);
+    struct origin *o = w->origin;
+    int mask = 0;
+    if (status < 0)
+        mask = CURL_CSELECT_ERR;
+    if (events & UV_READABLE)
+        mask |= CURL_CSELECT_IN;
+    if (events & UV_WRITABLE)
+        mask |= CURL_CSELECT_OUT;
+    run(o, w->fd, mask);
+    upstream_tick(o->u);
+}
+
+static void on_timer(uv_timer_t *h)
+{
+    struct origin *o = CONTAINER_OF(h, struct origin, timer);
+    run(o, CURL_SOCKET_TIMEOUT, 0);
+    upstream_tick(o->u);
+}
+
+/* Called by curl. 0 means now, but not from in here. */
+static int on_want_timer(CURLM *multi, long ms, void *ctx)
+{
+    struct origin *o = ctx;
+    (void)multi;
+    if (ms == 0) {
+        o->u->n_kicks += !o->kick;
+        o->kick = true;
+    }
+    if (ms < 0)
+        uv_timer_stop(&o->timer);
+    else
+        uv_timer_start(&o->timer, on_timer, ms > 0 ? (uint64_t)ms : 1, 0);
+    return 0;
+}
+
+void origin_kick_all(struct upstream *u)
+{
+    if (u->n_kicks == 0)
+        return;
+    for (size_t i = 0; i < u->cfg->n_providers; i++) {
+        struct origin *o = &u->origins[i];
+        if (!o->kick)
+            continue;
+        o->kick = false;
+        run(o, CURL_SOCKET_TIMEOUT, 0);
+        /* Should it want more at once, its timer is armed: one millisecond is better than a loop here. */
+        o->kick = false;
+    }
+    u->n_kicks = 0;
+}
+
+static void on_watch_closed(uv_handle_t *h)
+{
+    struct watch *w = CONTAINER_OF((uv_poll_t *)h, struct watch, poll);
+    upstream_handle_closed(h, w->origin->u);
+    free(w);
+}
+
+static struct watch *watch_new(struct origin *o, curl_socket_t fd)
+{
+    struct watch *w = calloc(1, sizeof(*w));
+    if (!w)
+        return NULL;
+    w->origin = o;
+    w->fd = fd;
+    if (uv_poll_init_socket(o->u->loop, &w->poll, fd) != 0) {
+        free(w);
+        return NULL;
+    }
+    o->u->n_handles++;
+    return w;
+}
+
+/* Called by curl: what it waits for on a socket. */
+static int on_want_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
+{
+    struct origin *o = ctx;
+    struct watch *w = socket_ctx;
+    int events = 0;
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        if (w) {
+            curl_multi_assign(o->multi, fd, NULL);
+            uv_close((uv_handle_t *)&w->poll, on_watch_closed);
+        }
+        return 0;
+    }
+    if (!w) {
+        w = watch_new(o, fd);
+        if (!w)
+            return -1;
+        curl_multi_assign(o->multi, fd, w);
+    }
+    if (what != CURL_POLL_OUT)
+        events |= UV_READABLE;
+    if (what != CURL_POLL_IN)
+        events |= UV_WRITABLE;
+    return uv_poll_start(&w->poll, events, on_socket_event) == 0 ? 0 : -1;
+}
+
+static bool add_header(struct origin *o, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(o->headers, line);
+    if (longer)
+        o->headers = longer;
+    return longer != NULL;
+}
+
+/* The only place that looks at a provider's key. */
+static bool add_authorization(struct origin *o)
+{
+    static const char name[] = "Authorization: Bearer ";
+    bool ok;
+    if (!secret_is_set(&o->provider->api_key))
+        return true;
+    struct bytes key = secret_reveal(&o->provider->api_key);
+    size_t size = sizeof(name) + key.len;
+    char *line = malloc(size);
+    if (!line)
+        return false;
+    memcpy(line, name, sizeof(name) - 1);
+    memcpy(line + sizeof(name) - 1, key.data, key.len);
+    line[size - 1] = '\0';
+    ok = add_header(o, line);
+    explicit_bzero(line, size);
+    free(line);
+    return ok;
+}
+
+static void free_headers(struct origin *o)
+{
+    for (struct curl_slist *h = o->headers; h; h = h->next)
+        explicit_bzero(h->data, strlen(h->data));
+    curl_slist_free_all(o->headers);
+    o->headers = NULL;
+}
+
+static bool make_request_line(struct origin *o)
+{
+    const char *path = o->provider->dialect->path;
+    size_t base = strlen(o->provider->base_url), n = strlen(path);
+    o->url = malloc(base + n + 1);
+    if (!o->url)
+        return false;
+    memcpy(o->url, o->provider->base_url, base);
+    memcpy(o->url + base, path, n + 1);
+    return add_header(o, "Content-Type: application/json") && add_header(o, "Accept: text/event-stream") &&
+           add_header(o, "Expect:") && add_authorization(o);
+}
+
+static void forget(struct origin *o)
+{
+    free_headers(o);
+    free(o->url);
+    o->url = NULL;
+    if (o->multi)
+        curl_multi_cleanup(o->multi);
+    o->multi = NULL;
+}
+
+static bool origin_open(struct origin *o)
+{
+    if (o->multi)
+        return true;
+    o->multi = curl_multi_init();
+    if (!o->multi || !make_request_line(o)) {
+        forget(o);
+        return false;
+    }
+    uv_timer_init(o->u->loop, &o->timer);
+    o->u->n_handles++;
+    curl_multi_setopt(o->multi, CURLMOPT_SOCKETFUNCTION, on_want_socket);
+    curl_multi_setopt(o->multi, CURLMOPT_SOCKETDATA, o);
+    curl_multi_setopt(o->multi, CURLMOPT_TIMERFUNCTION, on_want_timer);
+    curl_multi_setopt(o->multi, CURLMOPT_TIMERDATA, o);
+    curl_multi_setopt(o->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
+    curl_multi_setopt(o->multi, CURLMOPT_MAXCONNECTS, (long)ORIGIN_IDLE_CONNECTIONS);
+    curl_multi_setopt(o->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+                      (long)(o->tls ? ORIGIN_MAX_UNKNOWN : ORIGIN_MAX_HTTP1));
+    o->version = 0;
+    return true;
+}
+
+void origin_saw_version(struct origin *o, int version)
+{
+    if (!o->tls || version == o->version)
+        return;
+    o->version = version;
+    curl_multi_setopt(o->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+                      (long)(version == 1 ? ORIGIN_MAX_HTTP1 : ORIGIN_MAX_HTTP2));
+}
+
+/* What is the same for every request to this provider. */
+static CURL *easy_new(const struct origin *o)
+{
+    CURL *e = curl_easy_init();
+    const char *bundle = getenv("SSL_CERT_FILE");
+    if (!e)
+        return NULL;
+    bool ok = curl_easy_setopt(e, CURLOPT_URL, o->url) == CURLE_OK &&
+              curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR,
+                               o->provider->allow_plaintext ? "https,http" : "https") == CURLE_OK &&
+              curl_easy_setopt(e, CURLOPT_PROXY, "") == CURLE_OK &&
+              curl_easy_setopt(e, CURLOPT_USERAGENT, "sluice/" SLUICE_VERSION) == CURLE_OK &&
+              (!bundle || curl_easy_setopt(e, CURLOPT_CAINFO, bundle) == CURLE_OK);
+    if (!ok) {
+        curl_easy_cleanup(e);
+        return NULL;
+    }
+    curl_easy_setopt(e, CURLOPT_HTTP_VERSION,
+                     (long)(o->tls ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+    curl_easy_setopt(e, CURLOPT_PIPEWAIT, o->tls ? 1L : 0L);
+    curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* a cancelled look-up must not be waited for */
+    curl_easy_setopt(e, CURLOPT_TCP_NODELAY, 1L);
+    curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(e, CURLOPT_TCP_KEEPIDLE, 30L);
+    curl_easy_setopt(e, CURLOPT_TCP_KEEPINTVL, 10L);
+    curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
+    curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)o->u->cfg->timeouts.connect);
+    curl_easy_setopt(e, CURLOPT_POST, 1L);
+    curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, transfer_on_header);
+    curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, transfer_on_body);
+    return e;
+}
+
+static void easy_release(struct origin *o, CURL *e)
+{
+    if (o->n_idle < ORIGIN_IDLE_EASIES)
+        o->idle[o->n_idle++] = e;
+    else
+        curl_easy_cleanup(e);
+}
+
+static CURLcode set_request(struct origin *o, struct transfer *t, CURL *e)
+{
+    struct curl_slist *headers = o->headers;
+    if (t->id_line) {
+        t->id_header = (struct curl_slist){.data = t->id_line, .next = o->headers};
+        headers = &t->id_header;
+    }
+    curl_easy_setopt(e, CURLOPT_PRIVATE, t);
+    curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
+    curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
+    curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->detail);
+    curl_easy_setopt(e, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body.len);
+    return curl_easy_setopt(e, CURLOPT_POSTFIELDS, t->body.data);
+}
+
+CURLcode origin_add(struct origin *o, struct transfer *t)
+{
+    if (!origin_open(o))
+        return CURLE_OUT_OF_MEMORY;
+    CURL *e = o->n_idle > 0 ? o->idle[--o->n_idle] : easy_new(o);
+    if (!e)
+        return CURLE_OUT_OF_MEMORY;
+    if (set_request(o, t, e) != CURLE_OK || curl_multi_add_handle(o->multi, e) != CURLM_OK) {
+        curl_easy_cleanup(e);
+        return CURLE_OUT_OF_MEMORY;
+    }
+    t->easy = e;
+    return CURLE_OK;
+}
+
+void origin_remove(struct origin *o, struct transfer *t)
+{
+    CURL *e = t->easy;
+    curl_multi_remove_handle(o->multi, e);
+    t->easy = NULL;
+    curl_easy_setopt(e, CURLOPT_ERRORBUFFER, NULL);
+    easy_release(o, e);
+}
+
+static void on_timer_closed(uv_handle_t *h)
+{
+    struct origin *o = CONTAINER_OF((uv_timer_t *)h, struct origin, timer);
+    upstream_handle_closed(h, o->u);
+}
+
+void origin_close(struct origin *o)
+{
+    if (!o->multi)
+        return;
+    while (o->n_idle > 0)
+        curl_easy_cleanup(o->idle[--o->n_idle]);
+    forget(o);
+    uv_close((uv_handle_t *)&o->timer, on_timer_closed);
+}

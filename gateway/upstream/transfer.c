@@ -1,0 +1,201 @@
+/* One answer's bytes into its log. The callbacks here run inside curl: they only append and mark. */
+#include "common/log.h"
+#include "gateway/upstream/internal.h"
+
+/* What the head said so far is about an earlier, interim answer (RFC 9110, 15.2). */
+static void begin_head(struct transfer *t, struct bytes line)
+{
+    const char *space = memchr(line.data, ' ', line.len);
+    struct bytes digits =
+        space ? bytes_of(space + 1, MIN((size_t)(line.data + line.len - space - 1), 3)) : BYTES("");
+    uint64_t status = 0;
+    if (bytes_to_u64(digits, 999, &status) != ERR_OK)
+        status = 0;
+    t->status = (int)status;
+    t->content_type[0] = '\0';
+    t->retry_after_s = 0;
+    if (t->status >= 200)
+        origin_saw_version(t->origin, bytes_starts(line, BYTES("HTTP/1")) ? 1 : 2);
+}
+
+static void note_header(struct transfer *t, struct bytes name, struct bytes value)
+{
+    uint64_t seconds;
+    if (bytes_eq_nocase(name, BYTES("content-type"))) {
+        size_t n = MIN(value.len, sizeof(t->content_type) - 1);
+        memcpy(t->content_type, value.data, n);
+        t->content_type[n] = '\0';
+    } else if (bytes_eq_nocase(name, BYTES("retry-after"))) {
+        /* A date, the other form that RFC 9110 allows, is not worth a clock: no provider sends it. */
+        if (bytes_to_u64(value, 24 * 60 * 60, &seconds) == ERR_OK)
+            t->retry_after_s = (int)seconds;
+    }
+}
+
+size_t transfer_on_header(char *data, size_t size, size_t n, void *ctx)
+{
+    struct transfer *t = ctx;
+    struct bytes line = bytes_of(data, size * n);
+    t->head_bytes += line.len;
+    if (t->head_bytes > MAX_HEAD)
+        return 0;
+    while (line.len > 0 && (line.data[line.len - 1] == '\n' || line.data[line.len - 1] == '\r'))
+        line.len--;
+    const char *colon = memchr(line.data, ':', line.len);
+    if (t->kind != BODY_NONE)
+        return size * n; /* a trailer */
+    if (bytes_starts(line, BYTES("HTTP/")))
+        begin_head(t, line);
+    else if (colon)
+        note_header(t, bytes_of(line.data, (size_t)(colon - line.data)),
+                    bytes_trim_ows(bytes_skip(line, (size_t)(colon + 1 - line.data))));
+    return size * n;
+}
+
+static void on_event(void *ctx, const struct sse_event *e)
+{
+    struct transfer *t = ctx;
+    t->dialect->decode_event(t->decoder, e->name, e->data);
+    t->sse.stopped = t->builder->log->ended;
+}
+
+static bool type_is(const struct transfer *t, struct bytes media_type)
+{
+    struct bytes type = bytes_cstr(t->content_type);
+    const char *end = memchr(type.data, ';', type.len);
+    if (end)
+        type.len = (size_t)(end - type.data);
+    return bytes_eq_nocase(bytes_trim_ows(type), media_type);
+}
+
+static void refuse_type(struct transfer *t)
+{
+    struct api_error e;
+    char what[128];
+    for (char *c = t->content_type; *c; c++)
+        if (*c < ' ' || *c > '~')
+            *c = '?';
+    snprintf(what, sizeof(what), "content type '%s' instead of a stream of events", t->content_type);
+    fault_invalid(t, what, &e);
+    transfer_fail(t, &e);
+}
+
+/* The head is complete: what will the body be? */
+static void begin_body(struct transfer *t)
+{
+    if (t->status < 200 || t->status > 299) {
+        t->kind = BODY_ERROR;
+    } else if (type_is(t, BYTES("text/event-stream"))) {
+        t->kind = BODY_EVENTS;
+        sse_init(&t->sse, t->u->cfg->limits.max_response_bytes, on_event, t);
+    } else if (type_is(t, BYTES("application/json"))) {
+        t->kind = BODY_JSON;
+    } else {
+        t->kind = BODY_ERROR;
+        refuse_type(t);
+    }
+}
+
+static void feed_events(struct transfer *t, struct bytes data)
+{
+    struct llm_log *log = t->builder->log;
+    uint32_t count = log->count;
+    uint64_t comments = t->sse.comments;
+    struct api_error e;
+    enum err rc = sse_feed(&t->sse, data);
+    if (log->count != count || t->sse.comments != comments)
+        deadline_alive(t);
+    if (rc != ERR_OK) {
+        fault_too_large(t, &e);
+        transfer_fail(t, &e);
+    }
+    if (log->count != count)
+        t->news = true;
+}
+
+static void collect_json(struct transfer *t, struct bytes data)
+{
+    struct api_error e;
+    if (buf_append_bytes(&t->collected, data) == ERR_OK)
+        return;
+    fault_too_large(t, &e);
+    transfer_fail(t, &e);
+}
+
+/* What does not fit is not needed; and who sends so much is not waited for. */
+static void collect_error(struct transfer *t, struct bytes data)
+{
+    size_t room = MAX_ERROR_BODY - t->collected.len;
+    data.len = MIN(data.len, room);
+    if (buf_append_bytes(&t->collected, data) == ERR_OK && data.len < room)
+        return;
+    transfer_end(t);
+    t->abort = true;
+}
+
+size_t transfer_on_body(char *data, size_t size, size_t n, void *ctx)
+{
+    struct transfer *t = ctx;
+    struct bytes part = bytes_of(data, size * n);
+    if (!t->owned || t->builder->log->ended)
+        return part.len;
+    if (t->kind == BODY_NONE)
+        begin_body(t);
+    if (t->builder->log->ended)
+        part.len = 0;
+    else if (t->kind == BODY_EVENTS)
+        feed_events(t, part);
+    else if (t->kind == BODY_JSON)
+        collect_json(t, part);
+    else
+        collect_error(t, part);
+    if (t->news)
+        transfer_mark(t);
+    return size * n;
+}
+
+static void fail_by_status(struct transfer *t)
+{
+    struct api_error e = {0};
+    t->dialect->decode_error(t->status, buf_bytes(&t->collected), &e);
+    if (t->retry_after_s > 0)
+        e.retry_after_s = t->retry_after_s;
+    transfer_fail(t, &e);
+}
+
+static void fail_by_curl(struct transfer *t)
+{
+    struct api_error e;
+    fault_of_curl(t, &e);
+    transfer_fail(t, &e);
+    LOG_WARN("upstream failed provider=%s code=%s curl=%d detail=\"%s\"", t->origin->provider->name,
+             e.code ? e.code : "", (int)t->result, t->detail);
+}
+
+void transfer_end(struct transfer *t)
+{
+    struct llm_log *log = t->builder->log;
+    struct api_error e;
+    if (log->ended)
+        return;
+    /* An error's status alone says more than how its body was lost. */
+    if (t->kind == BODY_NONE && t->status >= 200 && (t->result == CURLE_OK || t->status > 299))
+        begin_body(t);
+    if (t->kind == BODY_ERROR && !log->ended) {
+        fail_by_status(t);
+    } else if (t->kind == BODY_EVENTS) {
+        /* However it ended, the dialect knows whether the answer is whole. */
+        t->dialect->decode_end(t->decoder);
+    } else if (t->kind == BODY_JSON && t->result == CURLE_OK) {
+        t->dialect->decode_answer(t->decoder, buf_bytes(&t->collected));
+        if (!log->ended)
+            t->dialect->decode_end(t->decoder);
+    } else if (t->result != CURLE_OK) {
+        fail_by_curl(t);
+    }
+    if (!log->ended) {
+        fault_invalid(t, "nothing that could be understood", &e);
+        transfer_fail(t, &e);
+    }
+    t->news = true;
+}

@@ -1,0 +1,342 @@
+/* The lives of transfers, and the tick: the one place where they are opened, told of and taken down. */
+#include "gateway/upstream/internal.h"
+#include <assert.h>
+#include <stdlib.h>
+
+static const char *const state_names[] = {"waiting", "running", "draining", "gone"};
+static const uint32_t allowed_moves[] = {
+    [TRANSFER_WAITING] = FSM_TO(TRANSFER_RUNNING) | FSM_TO(TRANSFER_GONE),
+    [TRANSFER_RUNNING] = FSM_TO(TRANSFER_DRAINING) | FSM_TO(TRANSFER_GONE),
+    [TRANSFER_DRAINING] = FSM_TO(TRANSFER_GONE),
+    [TRANSFER_GONE] = 0,
+};
+static const struct fsm_def transfer_fsm = {"transfer", state_names, allowed_moves, ARRAY_LEN(state_names)};
+
+void transfer_mark(struct transfer *t)
+{
+    if (!list_linked(&t->work))
+        list_append(&t->u->work, &t->work);
+}
+
+static void on_soon(uv_idle_t *h)
+{
+    upstream_tick(h->data);
+}
+
+void transfer_schedule(struct transfer *t)
+{
+    transfer_mark(t);
+    uv_idle_start(&t->u->soon, on_soon);
+}
+
+void transfer_fail(struct transfer *t, const struct api_error *e)
+{
+    llm_builder_fail(t->builder, e);
+    t->news = true;
+    t->abort = true;
+}
+
+static void destroy(struct transfer *t)
+{
+    struct upstream *u = t->u;
+    if (t->easy)
+        origin_remove(t->origin, t);
+    demo_free(&u->demo, t->demo);
+    fsm_move(&t->state, TRANSFER_GONE);
+    deadline_stop(t);
+    list_remove(&t->work);
+    list_remove(&t->node);
+    u->n_live--;
+    if (t->decoder)
+        t->dialect->decoder_free(t->decoder);
+    sse_free(&t->sse);
+    buf_free(&t->collected);
+    buf_free(&t->body);
+    free(t->refusal);
+    free(t->id_line);
+    free(t);
+}
+
+static void open_transfer(struct transfer *t)
+{
+    if (t->refusal) {
+        transfer_fail(t, t->refusal);
+        return;
+    }
+    llm_builder_start(t->builder);
+    t->head_count = t->builder->log->count;
+    fsm_move(&t->state, TRANSFER_RUNNING);
+    if (t->demo) {
+        demo_start(&t->u->demo, t->demo);
+        return;
+    }
+    deadline_start(t);
+    t->result = origin_add(t->origin, t);
+    t->over = t->result != CURLE_OK;
+}
+
+static void tell_owner(struct transfer *t)
+{
+    t->news = false;
+    if (t->builder->log->ended)
+        t->owned = false;
+    t->progress(t->ctx);
+}
+
+static bool worth_draining(const struct transfer *t, enum llm_event_type terminal)
+{
+    return t->easy && !t->over && !t->abort &&
+           (terminal == LLM_EV_COMPLETED || terminal == LLM_EV_INCOMPLETE);
+}
+
+/* A long conversation need not be kept for the time of its answer. Nothing is sent twice once an answer has
+ * begun. */
+static void drop_request(struct transfer *t)
+{
+    curl_off_t sent = 0;
+    if (curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &sent) == CURLE_OK && (size_t)sent == t->body.len)
+        buf_free(&t->body);
+}
+
+static void settle(struct transfer *t)
+{
+    bool drain = false;
+    if (t->state.state == TRANSFER_WAITING && t->owned)
+        open_transfer(t);
+    if (t->over && t->owned) {
+        transfer_end(t);
+        assert(t->builder->log->ended);
+        t->news = true;
+    }
+    if (t->owned && t->builder->log->ended)
+        drain = worth_draining(t, t->builder->log->terminal);
+    if (t->owned && t->news)
+        tell_owner(t);
+    if (t->kind == BODY_EVENTS && t->body.data)
+        drop_request(t);
+    if (t->owned)
+        return;
+    if (drain && !t->abort) {
+        fsm_move(&t->state, TRANSFER_DRAINING);
+        deadline_drain(t);
+        return;
+    }
+    if (t->state.state == TRANSFER_DRAINING && !t->over && !t->abort)
+        return;
+    destroy(t);
+}
+
+void upstream_tick(struct upstream *u)
+{
+    struct list now;
+    if (u->ticking)
+        return;
+    u->ticking = true;
+    list_init(&now);
+    list_splice(&now, &u->work);
+    while (!list_empty(&now)) {
+        struct transfer *t = LIST_FIRST(&now, struct transfer, work);
+        list_remove(&t->work);
+        settle(t);
+    }
+    origin_kick_all(u);
+    u->ticking = false;
+    /* What came up meanwhile waits for the next turn: an owner that starts and fails for ever must not hold
+     * the loop. */
+    if (list_empty(&u->work))
+        uv_idle_stop(&u->soon);
+    else
+        uv_idle_start(&u->soon, on_soon);
+}
+
+static void demo_stepped(void *owner)
+{
+    struct transfer *t = owner;
+    t->news = true;
+    transfer_mark(t);
+}
+
+static void demo_turned(void *ctx)
+{
+    upstream_tick(ctx);
+}
+
+struct upstream *upstream_new(uv_loop_t *loop, const struct config *cfg)
+{
+    struct upstream *u = calloc(1, sizeof(*u));
+    if (!u)
+        return NULL;
+    u->origins = calloc(cfg->n_providers ? cfg->n_providers : 1, sizeof(*u->origins));
+    if (!u->origins || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        free(u->origins);
+        free(u);
+        return NULL;
+    }
+    u->loop = loop;
+    u->cfg = cfg;
+    list_init(&u->live);
+    list_init(&u->work);
+    for (size_t i = 0; i < cfg->n_providers; i++)
+        origin_init(&u->origins[i], u, &cfg->providers[i]);
+    uv_idle_init(loop, &u->soon);
+    u->soon.data = u;
+    deadline_init(u);
+    demo_init(&u->demo, loop);
+    u->demo.stepped = demo_stepped;
+    u->demo.turned = demo_turned;
+    u->demo.ctx = u;
+    u->n_handles = 3;
+    return u;
+}
+
+void upstream_handle_closed(uv_handle_t *h, struct upstream *u)
+{
+    (void)h;
+    assert(u->n_handles > 0);
+    u->n_handles--;
+}
+
+static void on_own_handle_closed(uv_handle_t *h)
+{
+    upstream_handle_closed(h, h->data);
+}
+
+static void close_own_handle(struct upstream *u, uv_handle_t *h)
+{
+    h->data = u;
+    uv_close(h, on_own_handle_closed);
+}
+
+void upstream_close(struct upstream *u)
+{
+    assert(!u->ticking);
+    while (!list_empty(&u->live)) {
+        struct transfer *t = LIST_FIRST(&u->live, struct transfer, node);
+        destroy(t);
+    }
+    for (size_t i = 0; i < u->cfg->n_providers; i++)
+        origin_close(&u->origins[i]);
+    close_own_handle(u, (uv_handle_t *)&u->soon);
+    close_own_handle(u, (uv_handle_t *)&u->deadline);
+    close_own_handle(u, (uv_handle_t *)&u->demo.timer);
+}
+
+void upstream_free(struct upstream *u)
+{
+    if (!u)
+        return;
+    assert(u->n_handles == 0 && u->n_live == 0);
+    curl_global_cleanup();
+    free(u->origins);
+    free(u);
+}
+
+/* Without memory for the refusal itself there is none for the transfer either. */
+static bool refuse(struct transfer *t, const struct api_error *e)
+{
+    t->refusal = malloc(sizeof(*t->refusal));
+    if (t->refusal)
+        *t->refusal = *e;
+    return t->refusal != NULL;
+}
+
+static bool header_safe(struct bytes id)
+{
+    for (size_t i = 0; i < id.len; i++)
+        if (id.data[i] <= ' ' || id.data[i] > '~')
+            return false;
+    return id.len > 0 && id.len <= MAX_REQUEST_ID;
+}
+
+static enum err encode(struct transfer *t, const struct upstream_call *call, struct api_error *ret_error)
+{
+    static const char name[] = "x-request-id: ";
+    const struct config *cfg = t->u->cfg;
+    /* Escapes and another dialect's words may make a text longer than the message that it came in. */
+    buf_init(&t->body,
+             64 * 1024 + 4 * (size_t)(cfg->limits.max_message_bytes + cfg->limits.max_context_bytes));
+    if (header_safe(call->request_id)) {
+        t->id_line = malloc(sizeof(name) + call->request_id.len);
+        if (!t->id_line)
+            return ERR_NOMEM;
+        memcpy(t->id_line, name, sizeof(name) - 1);
+        memcpy(t->id_line + sizeof(name) - 1, call->request_id.data, call->request_id.len);
+        t->id_line[sizeof(name) - 1 + call->request_id.len] = '\0';
+    }
+    t->decoder = t->dialect->decoder_new(t->builder);
+    if (!t->decoder)
+        return ERR_NOMEM;
+    return t->dialect->encode_request(call->request, call->model, &t->body, ret_error);
+}
+
+/* False: no memory. */
+static bool prepare(struct transfer *t, const struct upstream_call *call)
+{
+    struct api_error e = {0};
+    if (call->provider->demo) {
+        t->demo = demo_new(call->request, call->builder, t);
+        return t->demo != NULL;
+    }
+    if (!t->origin->tls && !call->provider->allow_plaintext) {
+        api_error_set(&e, 502, API_UPSTREAM, "upstream_unreachable", NULL,
+                      "provider '%s' cannot be reached: plain HTTP to it is not allowed",
+                      call->provider->name);
+        return refuse(t, &e);
+    }
+    switch (encode(t, call, &e)) {
+    case ERR_OK:
+        return true;
+    case ERR_NOMEM:
+        return false;
+    case ERR_LIMIT:
+        api_error_set(&e, 413, API_INVALID, "request_too_large", NULL,
+                      "the request to provider '%s' would be too large", call->provider->name);
+        return refuse(t, &e);
+    default:
+        return refuse(t, &e);
+    }
+}
+
+struct transfer *upstream_start(struct upstream *u, const struct upstream_call *call)
+{
+    ptrdiff_t index = call->provider - u->cfg->providers;
+    assert(index >= 0 && (size_t)index < u->cfg->n_providers);
+    struct transfer *t = calloc(1, sizeof(*t));
+    if (!t)
+        return NULL;
+    t->u = u;
+    t->origin = &u->origins[index];
+    t->dialect = call->provider->dialect;
+    t->builder = call->builder;
+    t->progress = call->progress;
+    t->ctx = call->ctx;
+    t->owned = true;
+    t->started_ms = uv_now(u->loop);
+    fsm_init(&t->state, &transfer_fsm, TRANSFER_WAITING);
+    list_init(&t->node);
+    list_init(&t->work);
+    list_append(&u->live, &t->node);
+    u->n_live++;
+    wheel_timer_init(&t->timer, NULL);
+    buf_init(&t->collected, u->cfg->limits.max_response_bytes);
+    if (!prepare(t, call)) {
+        destroy(t);
+        return NULL;
+    }
+    transfer_schedule(t);
+    return t;
+}
+
+void upstream_cancel(struct transfer *t)
+{
+    if (!t || !t->owned)
+        return;
+    t->owned = false;
+    t->abort = true;
+    transfer_schedule(t);
+}
+
+size_t upstream_in_flight(const struct upstream *u)
+{
+    return u->n_live;
+}
