@@ -14,6 +14,8 @@ enum llm_content_kind {
     LLM_CONTENT_OPAQUE,  /* raw: one whole content part of the dialect `llm_request.dialect` */
 };
 
+/* `raw` of a content or an item that is not opaque: members that the neutral form has no name for, as raw JSON members
+ * (`"k":v,...`) in the words of `llm_request.dialect`; usually empty. */
 struct llm_content {
     enum llm_content_kind kind;
     struct bytes text;
@@ -22,7 +24,7 @@ struct llm_content {
 };
 
 enum llm_item_kind {
-    LLM_ITEM_MESSAGE,         /* role, contents */
+    LLM_ITEM_MESSAGE,         /* role, contents; name: of the participant, or empty */
     LLM_ITEM_FUNCTION_CALL,   /* call_id, name, text = arguments (a JSON text, never normalized) */
     LLM_ITEM_FUNCTION_OUTPUT, /* call_id, text = output, or contents when the output was a list of parts */
     LLM_ITEM_REASONING,       /* id, text = summary or reasoning text, raw = the whole item in Responses form if it came so */
