@@ -1,6 +1,7 @@
 #pragma once
-/* Server-sent events (WHATWG HTML, 9.2 "Server-sent events"): an incremental parser. Fed any split of the bytes, it makes
- * the same events. Lines end in LF, CR LF or CR; a leading BOM is dropped; comments are counted, not reported. */
+/* Server-sent events (WHATWG HTML, 9.2 "Server-sent events"): an incremental parser. Fed any split of the
+ * bytes, it makes the same events. Lines end in LF, CR LF or CR; a leading BOM is dropped; comments are
+ * counted, not reported. */
 #include "common/buf.h"
 
 struct sse_event {
@@ -17,10 +18,12 @@ struct sse_parser {
     bool bom_done_, cr_pending_, has_data_;
     void (*on_event)(void *ctx, const struct sse_event *e); /* borrowed bytes, for the call only */
     void *ctx;
-    bool stopped; /* set it in on_event to drop the rest */
+    enum err error_; /* what killed it */
+    bool stopped;    /* set it in on_event to drop the rest */
 };
 
-void sse_init(struct sse_parser *p, size_t max_event, void (*on_event)(void *, const struct sse_event *), void *ctx);
+void sse_init(struct sse_parser *p, size_t max_event, void (*on_event)(void *, const struct sse_event *),
+              void *ctx);
 void sse_free(struct sse_parser *p);
 /* ERR_LIMIT: an event larger than max_event. ERR_NOMEM. The parser is then dead. */
 enum err sse_feed(struct sse_parser *p, struct bytes chunk) MUST_USE;
