@@ -374,10 +374,13 @@ class Provider {
         this.scripts.set(model, script);
     }
 
-    /** The next exchange not yet taken by next(). */
-    async next() {
-        while (this.taken >= this.requests.length) await new Promise((resolve) => this.waiting.push(resolve));
-        return this.requests[this.taken++];
+    /** The next exchange not yet taken by next(); with `test`, the next that it likes (those before it are passed over). */
+    async next(test = () => true) {
+        for (;;) {
+            while (this.taken >= this.requests.length) await new Promise((resolve) => this.waiting.push(resolve));
+            const x = this.requests[this.taken++];
+            if (test(x)) return x;
+        }
     }
 
     accept(socket) {

@@ -1,0 +1,38 @@
+// The gateway over a scripted provider, reached through both provider dialects.
+import { startGateway } from './gateway.mjs';
+import { startProvider } from './provider.mjs';
+
+/**
+ * Models: `chat/NAME` and `resp/NAME` (provider/model) reach the scripted provider as NAME; NAME alone goes to chat.
+ * { gw, provider, stop() }
+ */
+export async function startStack({ config = {}, scripts = {}, ...rest } = {}) {
+    const provider = await startProvider({ scripts });
+    const base = { base_url: provider.url, allow_plaintext: true, api_key: 'sk-upstream-secret' };
+    const gw = await startGateway({
+        config: {
+            providers: [
+                { name: 'demo', dialect: 'demo' },
+                { name: 'chat', dialect: 'chat_completions', ...base },
+                { name: 'resp', dialect: 'responses', ...base },
+            ],
+            models: [
+                { name: 'demo', targets: [{ provider: 'demo', model: 'demo' }] },
+                { name: '*', targets: [{ provider: 'chat', model: '*' }] },
+            ],
+            ...config,
+        },
+        ...rest,
+    });
+    return {
+        gw,
+        provider,
+        async stop() {
+            try {
+                await gw.stop();
+            } finally {
+                await provider.close();
+            }
+        },
+    };
+}

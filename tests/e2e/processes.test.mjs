@@ -1,0 +1,247 @@
+// Master and workers: a killed worker, drain, reload, connection caps, Unix sockets and IPv6, and the commands.
+import assert from 'node:assert/strict';
+import http from 'node:http';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { responsesWS, rawWS, textOf } from './lib/clients.mjs';
+import { runSluice, startGateway, TEST_KEY } from './lib/gateway.mjs';
+import { startStack } from './lib/stack.mjs';
+
+describe('a killed worker', () => {
+    it('is replaced, the other one\u2019s clients lose nothing, its own reconnect', async () => {
+        const { gw, provider, stop } = await startStack({ config: { workers: 2 } });
+        const before = gw.workerPids();
+        assert.equal(before.length, 2);
+        // Connections until both workers have one: the kernel chooses.
+        const victim = before[0];
+        const clients = [];
+        for (let i = 0; i < 12; i++) clients.push(await responsesWS(gw, { reconnect: { maxRetries: 20, initialDelay: 20, maxDelay: 200 } }));
+        const running = clients.map((ws) => {
+            const done = ws.answer({ model: 'held', input: 'x' });
+            return done.then((events) => ({ ws, events }), (error) => ({ ws, error }));
+        });
+        provider.script('held', { tokens: 5, hold: 2 });
+        const xs = [];
+        while (xs.length < 12) xs.push(await provider.next((r) => r.model === 'held'));
+        const since = gw.mark();
+        process.kill(victim, 'SIGKILL');
+        await gw.waitLog(/worker started/, { since });
+        for (const x of xs) x.release();
+        const results = await Promise.all(running);
+        const lost = results.filter((r) => r.error);
+        const kept = results.filter((r) => r.events);
+        assert.ok(kept.length > 0 && lost.length > 0, `${kept.length} kept, ${lost.length} lost`);
+        for (const r of kept) assert.equal(textOf(r.events), 't0 t1 t2 t3 t4');
+        // The official client has reconnected by itself.
+        for (const { ws } of lost) {
+            const events = await ws.answer({ model: 'tokens-3', input: 'again' });
+            assert.equal(textOf(events), 't0 t1 t2');
+        }
+        const now = gw.workerPids();
+        assert.equal(now.length, 2);
+        assert.ok(!now.includes(victim));
+        for (const ws of clients) ws.close();
+        await stop();
+    });
+});
+
+describe('drain', () => {
+    it('tells clients, finishes what is in flight, closes 1012, exits 0', async () => {
+        const { gw, provider, stop } = await startStack({ config: { workers: 1 }, scripts: { held: { tokens: 5, hold: 2 } } });
+        const busy = await rawWS(gw), idle = await rawWS(gw);
+        busy.send({ type: 'response.create', model: 'held', input: 'x' });
+        const x = await provider.next();
+        await busy.until('response.output_text.delta');
+        process.kill(gw.pid, 'SIGTERM');
+        const away = await busy.until('session.going_away');
+        assert.ok(away.at(-1).deadline_ms > 0);
+        assert.equal((await idle.closed).code, 1012);
+        busy.send({ type: 'response.create', model: 'tokens-1', input: 'x', stream_id: 'late' });
+        const [e] = (await busy.until('error')).slice(-1);
+        assert.equal(e.error.code, 'server_draining');
+        await assert.rejects(rawWS(gw));
+        x.release();
+        const rest = await busy.until('response.completed');
+        assert.equal(rest.at(-1).response.output[0].content[0].text, 't0 t1 t2 t3 t4');
+        assert.equal((await busy.closed).code, 1012);
+        await stop();
+    });
+    it('ends at the deadline', async () => {
+        const { gw, provider, stop } = await startStack({ config: { workers: 1, timeouts: { drain: '300ms' } } });
+        const c = await rawWS(gw);
+        c.send({ type: 'response.create', model: 'silent', input: 'x' });
+        const x = await provider.next();
+        process.kill(gw.pid, 'SIGTERM');
+        assert.equal((await c.closed).code, 1012);
+        assert.equal(await x.closed, true);
+        await stop();
+    });
+});
+
+describe('reload', () => {
+    it('a new generation serves the new configuration; the old finishes', async () => {
+        const { gw, provider, stop } = await startStack({ config: { workers: 1 }, scripts: { held: { tokens: 5, hold: 2 } } });
+        const old = await rawWS(gw);
+        old.send({ type: 'response.create', model: 'held', input: 'x' });
+        const x = await provider.next();
+        await gw.writeConfig({ keys: [{ name: 'new', plaintext: 'sk-new', models: ['*'] }] });
+        await gw.reload();
+        const fresh = await rawWS(gw, { key: 'sk-new' });
+        await assert.rejects(rawWS(gw, { key: TEST_KEY }), (e) => e.status === 401);
+        x.release();
+        const events = await old.until('response.completed');
+        assert.equal(events.at(-1).response.output[0].content[0].text, 't0 t1 t2 t3 t4');
+        assert.equal((await old.closed).code, 1012);
+        fresh.send({ type: 'session.ping' });
+        await fresh.until('session.pong');
+        await fresh.end();
+        await stop();
+    });
+    it('keeps the old configuration on any error, and says what is wrong', async () => {
+        const gw = await startGateway({ config: { workers: 1 } });
+        const c = await rawWS(gw);
+        const pids = gw.workerPids();
+        const good = await readFile(gw.file, 'utf8');
+        for (const [text, complaint] of [
+            ['workers: [', /sluice\.yaml:\d+/],
+            [good.replace('"workers"', '"wrokers"'), /wrokers/],
+            [good.replace(/"certificate": "[^"]*"/, '"certificate": "/nonexistent"'), /certificate/],
+        ]) {
+            await writeFile(gw.file, text);
+            const since = gw.mark();
+            process.kill(gw.pid, 'SIGHUP');
+            await gw.waitLog(complaint, { since });
+        }
+        assert.deepEqual(gw.workerPids(), pids);
+        c.send({ type: 'session.ping' });
+        await c.until('session.pong');
+        await (await rawWS(gw)).end();
+        await c.end();
+        await gw.stop();
+    });
+    it('a certificate that is no certificate is an error of the reload', async () => {
+        const gw = await startGateway({ config: { workers: 1 } });
+        const pids = gw.workerPids();
+        const bad = path.join(gw.dir, 'bad.crt');
+        await writeFile(bad, 'not a certificate');
+        const { listen } = gw.config;
+        await gw.writeConfig({ listen: [{ ...listen[0], tls: { ...listen[0].tls, certificate: bad } }, listen[1]] });
+        const since = gw.mark();
+        process.kill(gw.pid, 'SIGHUP');
+        await gw.waitLog(/bad\.crt/, { since });
+        assert.deepEqual(gw.workerPids(), pids);
+        await gw.stop();
+    });
+});
+
+describe('connection caps', () => {
+    it('per address, over all workers; room again when one leaves', async () => {
+        const gw = await startGateway({ config: { workers: 2, limits: { max_sessions_per_address: 5 } } });
+        const open = [];
+        for (let i = 0; i < 5; i++) open.push(await rawWS(gw));
+        await assert.rejects(rawWS(gw), (e) => e.status === 429 && Number(e.headers['retry-after']) > 0);
+        await open.pop().end();
+        let again;
+        while (!again) again = await rawWS(gw).catch(() => null); // the slot is free once the server has seen the end
+        for (const c of [...open, again]) await c.end();
+        await gw.stop();
+    });
+    it('in all', async () => {
+        const gw = await startGateway({ config: { workers: 2, limits: { max_sessions: 3 } } });
+        const open = [await rawWS(gw), await rawWS(gw), await rawWS(gw)];
+        await assert.rejects(rawWS(gw), (e) => e.status === 503);
+        for (const c of open) await c.end();
+        await gw.stop();
+    });
+    it('what a killed worker held is given back', async () => {
+        const gw = await startGateway({ config: { workers: 1, limits: { max_sessions: 2 } } });
+        const open = [await rawWS(gw), await rawWS(gw)];
+        const since = gw.mark();
+        process.kill(gw.workerPids()[0], 'SIGKILL');
+        await Promise.all(open.map((c) => c.closed));
+        await gw.waitLog(/worker started/, { since });
+        await (await rawWS(gw)).end();
+        await gw.stop();
+    });
+});
+
+describe('listeners', () => {
+    it('IPv6 and a Unix socket', async () => {
+        const sock = `/tmp/sluice-e2e-${process.pid}.sock`;
+        const gw = await startGateway({ config: { listen: [{ address: '[::1]:0' }, { address: `unix:${sock}` }], workers: 2 } });
+        const get = (options) =>
+            new Promise((resolve, reject) => {
+                http.get({ path: '/v1/models', headers: { authorization: `Bearer ${TEST_KEY}` }, ...options }, (res) => {
+                    res.resume();
+                    res.on('end', () => resolve(res.statusCode));
+                }).on('error', reject);
+            });
+        assert.equal(await get({ host: '::1', port: gw.listening[0].port }), 200);
+        for (let i = 0; i < 8; i++) assert.equal(await get({ socketPath: sock }), 200);
+        await gw.stop();
+        await assert.rejects(get({ socketPath: sock }));
+    });
+    it('TLS 1.1 is refused, 1.3 preferred, only http/1.1 offered', async () => {
+        const tls = await import('node:tls');
+        const gw = await startGateway({ config: { workers: 1 } });
+        const connect = (options) =>
+            new Promise((resolve, reject) => {
+                const s = tls.connect({ host: '127.0.0.1', port: gw.ports.https, rejectUnauthorized: false, ...options }, () => {
+                    resolve([s.getProtocol(), s.alpnProtocol]);
+                    s.destroy();
+                });
+                s.on('error', reject);
+            });
+        assert.deepEqual(await connect({ ALPNProtocols: ['h2', 'http/1.1'] }), ['TLSv1.3', 'http/1.1']);
+        assert.equal((await connect({ maxVersion: 'TLSv1.2' }))[0], 'TLSv1.2');
+        await assert.rejects(connect({ minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' }));
+        await gw.stop();
+    });
+});
+
+describe('commands', () => {
+    it('--version, --help on each, unknown ones', async () => {
+        assert.match((await runSluice(['--version'])).stdout, /^sluice \d+\.\d+\.\d+/);
+        for (const args of [['--help'], ['serve', '--help'], ['check', '--help'], ['key', '--help']]) {
+            const r = await runSluice(args);
+            assert.equal(r.code, 0);
+            assert.match(r.stdout, /[Uu]sage/);
+        }
+        for (const args of [[], ['dance'], ['serve'], ['serve', '--nope'], ['check'], ['key', 'new']]) {
+            const r = await runSluice(args);
+            assert.equal(r.code, 2, args.join(' '));
+            assert.match(r.stderr, /help|[Uu]sage/);
+        }
+    });
+    it('check tells file, line, key and what is allowed', async () => {
+        const gw = await startGateway({ config: { workers: 1 } });
+        assert.equal((await runSluice(['check', '--config', gw.file])).code, 0);
+        const bad = path.join(gw.dir, 'bad.yaml');
+        const good = await readFile(gw.file, 'utf8');
+        for (const [text, pattern] of [
+            [good.replace('"workers": 1', '"workers": 100000'), /bad\.yaml:\d+: workers: .*256/],
+            [good.replace('"workers": 1', '"workers": "many"'), /bad\.yaml:\d+: workers: /],
+            [good.replace('"workers": 1', '"store": {"kind": "local"}'), /bad\.yaml:\d+: store: /],
+            [good.replace('"workers": 1', '"origins": ["${SLUICE_NO_SUCH}"]'), /bad\.yaml:\d+: origins.*SLUICE_NO_SUCH/],
+        ]) {
+            await writeFile(bad, text);
+            const r = await runSluice(['check', '--config', bad]);
+            assert.equal(r.code, 1);
+            assert.match(r.stderr + r.stdout, pattern);
+        }
+        assert.equal((await runSluice(['check', '--config', '/nonexistent.yaml'])).code, 1);
+        await gw.stop();
+    });
+    it('key new prints a key that works with its hash', async () => {
+        const r = await runSluice(['key', 'new', 'web']);
+        assert.equal(r.code, 0);
+        const [key] = /sk-[0-9a-f]{12}-[0-9a-f]{40}/.exec(r.stdout);
+        const [hash] = /hmac-sha256:[0-9a-f:]+/.exec(r.stdout);
+        const gw = await startGateway({ config: { workers: 1, keys: [{ name: 'web', hash, models: ['*'] }] } });
+        await (await rawWS(gw, { key, tls: true })).end();
+        await assert.rejects(rawWS(gw, { key: key.replace(/.$/, (ch) => (ch === '0' ? '1' : '0')), tls: true }), (e) => e.status === 401);
+        assert.ok(!gw.logs.includes(key));
+        await gw.stop();
+    });
+});
