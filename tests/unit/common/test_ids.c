@@ -1,0 +1,57 @@
+#include "common/clock.h"
+#include "common/ids.h"
+#include "tests/unit/common/run.h"
+#include <string.h>
+#include <time.h>
+
+START_TEST(ids_have_their_form)
+{
+    char a[ID_MAX], b[ID_MAX];
+
+    id_make("resp_", a, sizeof(a));
+    id_make("resp_", b, sizeof(b));
+    ck_assert_uint_eq(strlen(a), 5 + ID_RANDOM_HEX);
+    ck_assert_int_eq(strncmp(a, "resp_", 5), 0);
+    ck_assert_uint_eq(strspn(a + 5, "0123456789abcdef"), ID_RANDOM_HEX);
+    ck_assert_str_ne(a, b);
+    id_make("", a, ID_RANDOM_HEX + 1);
+    ck_assert_uint_eq(strlen(a), ID_RANDOM_HEX);
+}
+END_TEST
+
+START_TEST(random_fills_all)
+{
+    unsigned char seen[1000] = {0}, block[1000];
+
+    /* A byte that stays zero in 20 rounds would be one in 256^20. */
+    for (int round = 0; round < 20; round++) {
+        random_bytes(block, sizeof(block));
+        for (size_t i = 0; i < sizeof(block); i++)
+            seen[i] |= block[i];
+    }
+    for (size_t i = 0; i < sizeof(seen); i++)
+        ck_assert_uint_ne(seen[i], 0);
+    random_bytes(block, 0);
+}
+END_TEST
+
+START_TEST(clocks)
+{
+    uint64_t before = clock_mono_ms();
+    int64_t unix_before = (int64_t)time(NULL);
+
+    ck_assert_uint_le(before, clock_mono_ms());
+    ck_assert_int_le(unix_before, clock_unix_s());
+    ck_assert_int_gt(clock_unix_s(), 1700000000);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = tcase_create("ids");
+
+    tcase_add_test(tc, ids_have_their_form);
+    tcase_add_test(tc, random_fills_all);
+    tcase_add_test(tc, clocks);
+    return run_case(tc);
+}
