@@ -57,7 +57,7 @@ static UNUSED void finish(struct transfer *t)
     t->progress(t->ctx);
 }
 
-static UNUSED void fail(struct transfer *t, int status)
+static UNUSED void fail_with(struct transfer *t, int status)
 {
     struct api_error e;
     api_error_set(&e, status, API_UPSTREAM, "upstream_error", NULL, "scripted");

@@ -190,7 +190,7 @@ START_TEST(test_failure_evicts_what_it_continued)
     finish(last_transfer());
     snprintf(json, sizeof(json), CREATE ",\"previous_response_id\":\"%s\"}", id_in(pull()));
     send_text(json);
-    fail(&transfers[1], 502);
+    fail_with(&transfers[1], 502);
     ck_assert(has(pull(), "response.failed"));
     send_text(json);
     ck_assert(has(pull(), "previous_response_not_found"));
@@ -368,13 +368,13 @@ START_TEST(test_exchange_early_failure_has_its_status)
     struct api_error e;
     int retry;
     struct exchange *x = exchange(CHAT ",\"stream\":true}", &e);
-    fail(last_transfer(), 429);
+    fail_with(last_transfer(), 429);
     ck_assert_int_eq(exchange_state(x), EXCHANGE_ANSWER);
     ck_assert_int_eq(exchange_answer(x, &out, &retry), 429);
     exchange_free(x);
     x = exchange(CHAT ",\"stream\":true}", &e);
     exchange_commit_stream(x);
-    fail(last_transfer(), 429);
+    fail_with(last_transfer(), 429);
     ck_assert_int_eq(exchange_state(x), EXCHANGE_STREAMING);
     exchange_free(x);
 }
