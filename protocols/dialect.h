@@ -47,7 +47,7 @@ struct dialect {
     /* Facing the provider; NULL in a dialect that does not. */
     const char *path; /* after the provider's base URL: "/chat/completions" */
     /* The body of a streaming request; `model` is the provider's name for it. ERR_INVALID: the request holds what these words
-     * cannot say (an opaque part of another dialect); *ret_error says what. ERR_LIMIT, ERR_NOMEM: `out` had no room. */
+     * cannot say (an opaque part of another dialect); *ret_error says what. ERR_LIMIT: `out` had no room. */
     enum err (*encode_request)(const struct llm_request *r, struct bytes model, struct buf *out,
                                struct api_error *ret_error) MUST_USE;
     struct llm_decoder *(*decoder_new)(struct llm_builder *b); /* NULL: no memory */

@@ -1,0 +1,371 @@
+#include "protocols/chat_completions/chat.h"
+#include "protocols/provider_error.h"
+#include <stdlib.h>
+
+/* Reading what a provider streams. One chunk costs one scan of its bytes and a copy of its text into the log.
+ */
+
+enum { MAX_CALLS = 128, PIECE_MAX = 64 * 1024 * 1024 };
+
+/* A tool call that is being told in pieces. */
+struct chat_call {
+    int64_t index; /* the provider's */
+    int item;      /* output index; -1 while its name has not come */
+    struct buf id;
+    struct buf early; /* arguments that came before the name */
+};
+
+struct llm_decoder {
+    struct llm_builder *builder;
+    struct json_doc doc;
+    struct buf text; /* an unescaped piece of text */
+    struct buf extra;
+    struct chat_call *calls;
+    unsigned n_calls;
+    bool finished; /* a finish_reason came */
+    bool whole;    /* reading one whole answer, no pieces */
+    enum llm_finish finish;
+};
+
+struct llm_decoder *chat_decoder_new(struct llm_builder *b)
+{
+    struct llm_decoder *d = calloc(1, sizeof *d);
+    if (!d)
+        return NULL;
+    d->builder = b;
+    json_doc_init(&d->doc);
+    buf_init(&d->text, PIECE_MAX);
+    buf_init(&d->extra, PIECE_MAX);
+    b->log->extra_dialect = &dialect_chat_completions;
+    return d;
+}
+
+void chat_decoder_free(struct llm_decoder *d)
+{
+    if (!d)
+        return;
+    for (unsigned i = 0; i < d->n_calls; i++) {
+        buf_free(&d->calls[i].id);
+        buf_free(&d->calls[i].early);
+    }
+    free(d->calls);
+    buf_free(&d->text);
+    buf_free(&d->extra);
+    json_doc_free(&d->doc);
+    free(d);
+}
+
+static void fail_invalid(struct llm_decoder *d, const char *what)
+{
+    struct api_error e;
+    provider_error_invalid(&e, what);
+    llm_builder_fail(d->builder, &e);
+}
+
+static void fail_memory(struct llm_decoder *d)
+{
+    struct api_error e;
+    api_error_no_memory(&e);
+    llm_builder_fail(d->builder, &e);
+}
+
+/* A string's characters: a slice of the text, or in `scratch` when it had escapes. False: not a string, or
+ * empty. */
+static bool get_text(struct llm_decoder *d, json_ref r, struct buf *scratch, struct bytes *ret)
+{
+    if (!json_is(&d->doc, r, JSON_STRING))
+        return false;
+    *ret = json_raw_string(&d->doc, r);
+    if (d->doc.nodes[r].escaped) {
+        buf_reset(scratch);
+        if (json_string_append(&d->doc, r, scratch) != ERR_OK) {
+            fail_memory(d);
+            return false;
+        }
+        *ret = buf_bytes(scratch);
+    }
+    return ret->len > 0;
+}
+
+static void delta(struct llm_decoder *d, enum llm_part_kind kind, json_ref r, struct bytes extra)
+{
+    struct bytes text = {NULL, 0};
+    if (get_text(d, r, &d->text, &text) || extra.len)
+        llm_builder_delta(d->builder, kind, text, extra);
+}
+
+/* ---- tool calls in pieces ---- */
+
+static struct chat_call *new_call(struct llm_decoder *d, int64_t index)
+{
+    if (d->n_calls == MAX_CALLS) {
+        fail_invalid(d, "more than 128 tool calls");
+        return NULL;
+    }
+    /* Grows when n_calls is 0 or a power of two. */
+    if ((d->n_calls & (d->n_calls - 1)) == 0) {
+        struct chat_call *calls = realloc(d->calls, (d->n_calls ? 2 * d->n_calls : 1) * sizeof *calls);
+        if (!calls) {
+            fail_memory(d);
+            return NULL;
+        }
+        d->calls = calls;
+    }
+    struct chat_call *c = &d->calls[d->n_calls++];
+    *c = (struct chat_call){.index = index, .item = -1};
+    buf_init(&c->id, 1024);
+    buf_init(&c->early, PIECE_MAX);
+    return c;
+}
+
+/* Which call a piece belongs to. Providers differ: `index` may be missing, or 0 for every call, and `id` may
+ * come once, always or never. A new id together with a name is a new call, whatever the index says. */
+static struct chat_call *find_call(struct llm_decoder *d, json_ref piece, struct bytes id, bool named)
+{
+    int64_t index = -1;
+    field_int(&d->doc, piece, "index", &index);
+    struct chat_call *found = NULL;
+    for (unsigned i = d->n_calls; i-- > 0 && !found && !d->whole;) {
+        struct chat_call *c = &d->calls[i];
+        bool same_id = id.len && c->id.len && bytes_eq(buf_bytes(&c->id), id);
+        if (same_id && (index < 0 || index == c->index))
+            found = c;
+        else if (index >= 0 && c->index == index && !(named && id.len && c->id.len))
+            found = c;
+        else if (index < 0 && id.len == 0 && !(named && c->item >= 0))
+            found = c;
+    }
+    return found ? found : new_call(d, index);
+}
+
+static void read_call(struct llm_decoder *d, json_ref piece)
+{
+    json_ref function = json_get(&d->doc, piece, "function");
+    json_ref name_ref = json_get(&d->doc, function, "name");
+    json_ref arguments = json_get(&d->doc, function, "arguments");
+    struct bytes id = {NULL, 0}, name = {NULL, 0}, text = {NULL, 0};
+    get_text(d, json_get(&d->doc, piece, "id"), &d->extra, &id);
+    bool named = json_is(&d->doc, name_ref, JSON_STRING) && json_raw_string(&d->doc, name_ref).len > 0;
+    struct chat_call *c = find_call(d, piece, id, named);
+    if (!c)
+        return;
+    if (id.len && c->id.len == 0)
+        buf_append_bytes(&c->id, id);
+    if (c->item < 0 && get_text(d, name_ref, &d->text, &name)) {
+        c->item = llm_builder_item(d->builder, LLM_OUT_FUNCTION_CALL, (struct bytes){NULL, 0},
+                                   buf_bytes(&c->id), name);
+        llm_builder_arguments(d->builder, c->item, buf_bytes(&c->early));
+        buf_free(&c->early);
+    }
+    if (json_is(&d->doc, arguments, JSON_OBJECT)) /* some send the object itself */
+        text = json_raw(&d->doc, arguments);
+    else if (!get_text(d, arguments, &d->text, &text))
+        return;
+    if (c->item >= 0)
+        llm_builder_arguments(d->builder, c->item, text);
+    else if (buf_append_bytes(&c->early, text) != ERR_OK)
+        fail_memory(d);
+}
+
+/* ---- a choice ---- */
+
+static void read_content(struct llm_decoder *d, json_ref content, struct bytes extra)
+{
+    if (!json_is(&d->doc, content, JSON_ARRAY)) {
+        delta(d, LLM_PART_TEXT, content, extra);
+        return;
+    }
+    for (json_ref p = json_first(&d->doc, content); p != JSON_NONE; p = json_next(&d->doc, p))
+        delta(d, LLM_PART_TEXT, json_get(&d->doc, p, "text"), (struct bytes){NULL, 0});
+}
+
+/* A delta, or a whole message: they have the same members. */
+static void read_delta(struct llm_decoder *d, json_ref message, json_ref logprobs)
+{
+    json_ref content = JSON_NONE, refusal = JSON_NONE, reasoning = JSON_NONE, calls = JSON_NONE;
+    for (json_ref m = json_first(&d->doc, message); m != JSON_NONE; m = json_next(&d->doc, m)) {
+        if (json_is(&d->doc, m, JSON_NULL))
+            continue;
+        if (json_key_is(&d->doc, m, "content"))
+            content = m;
+        else if (json_key_is(&d->doc, m, "reasoning_content"))
+            reasoning = m;
+        else if (json_key_is(&d->doc, m, "reasoning") && reasoning == JSON_NONE)
+            reasoning = m;
+        else if (json_key_is(&d->doc, m, "refusal"))
+            refusal = m;
+        else if (json_key_is(&d->doc, m, "tool_calls"))
+            calls = m;
+    }
+    struct bytes extra = {NULL, 0};
+    const struct bytes none = {NULL, 0};
+    if (json_is(&d->doc, logprobs, JSON_OBJECT)) {
+        buf_reset(&d->extra);
+        buf_append_bytes(&d->extra, BYTES("\"logprobs\":"));
+        if (json_compact(json_raw(&d->doc, logprobs), &d->extra) != ERR_OK) {
+            fail_memory(d);
+            return;
+        }
+        extra = buf_bytes(&d->extra);
+    }
+    if (reasoning != JSON_NONE)
+        delta(d, LLM_PART_REASONING, reasoning, none);
+    bool refuses = content == JSON_NONE && refusal != JSON_NONE;
+    if (content != JSON_NONE)
+        read_content(d, content, extra);
+    if (refusal != JSON_NONE)
+        delta(d, LLM_PART_REFUSAL, refusal, refuses ? extra : none);
+    for (json_ref c = json_first(&d->doc, calls); c != JSON_NONE; c = json_next(&d->doc, c))
+        read_call(d, c);
+}
+
+static void read_finish(struct llm_decoder *d, json_ref r)
+{
+    static const struct {
+        const char *reason;
+        enum llm_finish finish;
+    } reasons[] = {
+        {"length", LLM_FINISH_LENGTH},
+        {"max_tokens", LLM_FINISH_LENGTH},
+        {"tool_calls", LLM_FINISH_TOOL_CALLS},
+        {"function_call", LLM_FINISH_TOOL_CALLS},
+        {"content_filter", LLM_FINISH_CONTENT_FILTER},
+    };
+    struct bytes reason;
+    if (!get_text(d, r, &d->text, &reason))
+        return;
+    if (bytes_is(reason, "error")) {
+        fail_invalid(d, "an answer that finished with an error");
+        return;
+    }
+    d->finished = true;
+    d->finish = LLM_FINISH_STOP;
+    for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
+        if (bytes_is(reason, reasons[i].reason))
+            d->finish = reasons[i].finish;
+}
+
+static void read_choice(struct llm_decoder *d, json_ref choice)
+{
+    json_ref message = JSON_NONE, finish = JSON_NONE, logprobs = JSON_NONE;
+    for (json_ref m = json_first(&d->doc, choice); m != JSON_NONE; m = json_next(&d->doc, m)) {
+        int64_t index;
+        if (json_key_is(&d->doc, m, d->whole ? "message" : "delta"))
+            message = m;
+        else if (json_key_is(&d->doc, m, "finish_reason"))
+            finish = m;
+        else if (json_key_is(&d->doc, m, "logprobs"))
+            logprobs = m;
+        else if (json_key_is(&d->doc, m, "index") && json_is(&d->doc, m, JSON_NUMBER) &&
+                 json_int(&d->doc, m, &index) && index != 0)
+            return; /* we never ask for more than one */
+    }
+    if (message != JSON_NONE)
+        read_delta(d, message, logprobs);
+    if (json_is(&d->doc, finish, JSON_STRING))
+        read_finish(d, finish);
+}
+
+static void read_usage(struct llm_decoder *d, json_ref usage)
+{
+    const struct json_doc *doc = &d->doc;
+    struct llm_usage u = {.total_tokens = -1};
+    field_int(doc, usage, "prompt_tokens", &u.input_tokens);
+    field_int(doc, usage, "completion_tokens", &u.output_tokens);
+    field_int(doc, usage, "total_tokens", &u.total_tokens);
+    field_int(doc, usage, "prompt_cache_hit_tokens", &u.cached_tokens);
+    field_int(doc, json_get(doc, usage, "prompt_tokens_details"), "cached_tokens", &u.cached_tokens);
+    field_int(doc, json_get(doc, usage, "completion_tokens_details"), "reasoning_tokens",
+              &u.reasoning_tokens);
+    u.input_tokens = MAX(u.input_tokens, 0);
+    u.output_tokens = MAX(u.output_tokens, 0);
+    u.cached_tokens = MAX(u.cached_tokens, 0);
+    u.reasoning_tokens = MAX(u.reasoning_tokens, 0);
+    if (u.total_tokens < 0 && u.input_tokens <= INT64_MAX - u.output_tokens)
+        u.total_tokens = u.input_tokens + u.output_tokens;
+    llm_builder_usage(d->builder, &u);
+}
+
+static void read_error(struct llm_decoder *d, json_ref error)
+{
+    struct api_error e;
+    provider_error_decode_object(&d->doc, error, &e);
+    llm_builder_fail(d->builder, &e);
+}
+
+/* ---- a chunk ---- */
+
+static const struct json_limits limits = {.max_depth = 64, .max_nodes = 1 << 20};
+
+static void read_object(struct llm_decoder *d, struct bytes data)
+{
+    struct json_error bad;
+    enum err err = json_parse(&d->doc, data, &limits, &bad);
+    if (err == ERR_NOMEM) {
+        fail_memory(d);
+        return;
+    }
+    if (err != ERR_OK || !json_is(&d->doc, 0, JSON_OBJECT)) {
+        fail_invalid(d, err == ERR_OK ? "no object" : bad.what);
+        return;
+    }
+    json_ref choices = JSON_NONE;
+    for (json_ref m = json_first(&d->doc, 0); m != JSON_NONE; m = json_next(&d->doc, m)) {
+        if (json_is(&d->doc, m, JSON_NULL))
+            continue;
+        if (json_key_is(&d->doc, m, "choices"))
+            choices = m;
+        else if (json_key_is(&d->doc, m, "usage"))
+            read_usage(d, m);
+        else if (json_key_is(&d->doc, m, "error"))
+            read_error(d, m);
+        else if (json_key_is(&d->doc, m, "object") && json_is(&d->doc, m, JSON_STRING) &&
+                 bytes_is(json_raw_string(&d->doc, m), "error"))
+            read_error(d, 0);
+    }
+    for (json_ref c = json_first(&d->doc, choices); c != JSON_NONE; c = json_next(&d->doc, c))
+        read_choice(d, c);
+}
+
+static void end_calls(struct llm_decoder *d)
+{
+    for (unsigned i = 0; i < d->n_calls; i++)
+        if (d->calls[i].item < 0)
+            fail_invalid(d, "a tool call without a name");
+}
+
+void chat_decode_event(struct llm_decoder *d, struct bytes name, struct bytes data)
+{
+    if (d->builder->log->ended || data.len == 0)
+        return;
+    if (bytes_is(data, "[DONE]")) {
+        chat_decode_end(d);
+        return;
+    }
+    read_object(d, data);
+    if (bytes_is(name, "error") && !d->builder->log->ended)
+        read_error(d, 0);
+}
+
+void chat_decode_end(struct llm_decoder *d)
+{
+    struct api_error e;
+    if (d->builder->log->ended)
+        return;
+    if (d->finished) {
+        end_calls(d);
+        llm_builder_finish(d->builder, d->finish);
+        return;
+    }
+    provider_error_truncated(&e);
+    llm_builder_fail(d->builder, &e);
+}
+
+void chat_decode_answer(struct llm_decoder *d, struct bytes body)
+{
+    if (d->builder->log->ended)
+        return;
+    d->whole = true;
+    read_object(d, body);
+    chat_decode_end(d);
+}
