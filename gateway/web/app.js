@@ -1,0 +1,394 @@
+// The chat page: one conversation over one WebSocket.
+import { SluiceClient, SluiceError } from './sluice.js';
+import { MarkdownView } from './markdown.js';
+
+const $ = (id) => document.getElementById(id);
+const ui = Object.fromEntries(
+    ['model', 'status', 'status-text', 'change-key', 'new-chat', 'scroller', 'setup', 'key-form', 'key', 'key-error', 'show-key',
+     'use-key', 'welcome', 'ideas', 'talk', 'latest', 'composer', 'prompt', 'send', 'stop', 'announcer'].map((id) => [id, $(id)]),
+);
+
+const STORED_KEY = 'sluice.key';
+const STORED_MODEL = 'sluice.model';
+const NEAR = 64; // px from the end: the reader follows
+const ANNOUNCE_EVERY = 3000; // ms between two readings of a growing answer
+
+let client = null;
+let lane = null;
+let current = null; // the turn that is being answered
+
+const stopped = () => new DOMException('Stopped by the reader.', 'AbortError');
+
+function make(name, className, ...children) {
+    const node = document.createElement(name);
+    if (className) node.className = className;
+    node.append(...children);
+    return node;
+}
+
+// ---- the key and the connection ----
+
+function showSetup(problem = '') {
+    ui.setup.hidden = false;
+    ui.welcome.hidden = true;
+    ui['change-key'].setAttribute('aria-expanded', 'true');
+    ui['key-error'].textContent = problem;
+    ui.key.setAttribute('aria-invalid', problem ? 'true' : 'false');
+    ui.key.value = '';
+    ui.key.focus();
+}
+
+function hideSetup() {
+    ui.setup.hidden = true;
+    ui['change-key'].setAttribute('aria-expanded', 'false');
+    ui['key-error'].textContent = '';
+    ui.welcome.hidden = !ui.talk.hidden;
+}
+
+function showStatus(kind, text) {
+    ui.status.dataset.kind = kind;
+    ui['status-text'].textContent = text;
+}
+
+function onState({ detail }) {
+    const texts = {
+        idle: ['ready', 'Ready'],
+        connecting: ['busy', 'Connecting'],
+        open: ['good', 'Connected'],
+        waiting: ['busy', 'Reconnecting'],
+        closed: ['bad', 'Not connected'],
+    };
+    showStatus(...texts[detail.state]);
+}
+
+/** What to tell a person about an error. */
+function explain(error) {
+    if (error?.name === 'AbortError') return 'Stopped.';
+    if (error?.code === 'invalid_api_key') return 'The server does not accept this key.';
+    if (error?.code === 'connection_failed') return 'The server cannot be reached. Check your connection, then try again.';
+    if (error instanceof TypeError || error?.name === 'TimeoutError') return 'The server cannot be reached.';
+    const wait = error?.retryAfter ? ` Try again in ${error.retryAfter} s.` : '';
+    return `${error?.message ?? 'Something went wrong.'}${wait}`;
+}
+
+function fillModels(names) {
+    const wanted = sessionStorage.getItem(STORED_MODEL) ?? ui.model.value;
+    ui.model.replaceChildren(...names.map((name) => make('option', '', name)));
+    if (names.includes(wanted)) ui.model.value = wanted;
+    ui.model.disabled = names.length === 0;
+}
+
+async function useKey(key) {
+    const fresh = new SluiceClient({ token: key });
+    showStatus('busy', 'Connecting');
+    ui['use-key'].disabled = true;
+    try {
+        const names = await fresh.models();
+        if (names.length === 0) throw new SluiceError('no_models', 'This key may not use any model.');
+        newChat();
+        client?.close();
+        client = fresh;
+        client.addEventListener('state', (e) => client === fresh && onState(e));
+        lane = client.lane('chat');
+        client.connect();
+        fillModels(names);
+        sessionStorage.setItem(STORED_KEY, key);
+        ui.prompt.disabled = false;
+        hideSetup();
+        ui.prompt.focus();
+    } catch (error) {
+        if (error?.status) sessionStorage.removeItem(STORED_KEY); // the server has spoken
+        showStatus('bad', client ? 'Not connected' : 'No key');
+        showSetup(explain(error));
+    } finally {
+        ui['use-key'].disabled = false;
+        updateSend();
+    }
+}
+
+// ---- the conversation ----
+
+function updateSend() {
+    const running = current !== null;
+    const focused = document.activeElement;
+    ui.stop.hidden = !running;
+    ui.send.hidden = running;
+    ui.send.disabled = !client || ui.prompt.value.trim() === '';
+    if (focused === ui.stop && !running) ui.prompt.focus();
+}
+
+function follows() {
+    const { scrollHeight, scrollTop, clientHeight } = ui.scroller;
+    return scrollHeight - scrollTop - clientHeight < NEAR;
+}
+
+function toEnd() {
+    ui.scroller.scrollTop = ui.scroller.scrollHeight;
+}
+
+/** Changes the page by `change`, and stays at its end if the reader was there. */
+function keepingPlace(change) {
+    const following = follows();
+    change();
+    if (following) toEnd();
+    ui.latest.hidden = follows();
+}
+
+function newChat() {
+    current?.stop.abort(stopped());
+    current = null;
+    lane?.reset();
+    ui.talk.replaceChildren();
+    ui.talk.hidden = true;
+    ui.latest.hidden = true;
+    ui.welcome.hidden = !ui.setup.hidden;
+    updateSend();
+}
+
+/** Reads a growing answer to those who listen, whole sentences at a time, and not too often. */
+class Announcer {
+    #read = 0;
+    #last = performance.now();
+
+    update(text, end = false) {
+        const now = performance.now();
+        if (!end && now - this.#last < ANNOUNCE_EVERY) return;
+        const rest = text.slice(this.#read);
+        const cut = end ? rest.length : Math.max(...['. ', '! ', '? ', '\n'].map((mark) => rest.lastIndexOf(mark))) + 1;
+        if (cut <= 0) return;
+        ui.announcer.textContent = rest.slice(0, cut);
+        this.#read += cut;
+        this.#last = now;
+    }
+}
+
+const seconds = (ms) => `${(ms / 1000).toFixed(ms < 9950 ? 1 : 0)} s`;
+
+function statistics(turn) {
+    const { timings, usage, response } = turn.answer;
+    const parts = [response?.model ?? turn.model];
+    const tokens = usage?.output_tokens;
+    if (tokens) parts.push(`${tokens} token${tokens === 1 ? '' : 's'}`);
+    if (timings.firstText !== null) {
+        parts.push(`first after ${seconds(timings.firstText - timings.asked)}`);
+        const streaming = timings.ended - timings.firstText;
+        if (tokens > 1 && streaming > 100) parts.push(`${Math.round((tokens - 1) / (streaming / 1000))} per second`);
+    }
+    parts.push(`${seconds(timings.ended - timings.asked)} in all`);
+    return parts.join(' · ');
+}
+
+/** One question and its answer. */
+class Turn {
+    constructor(question, model) {
+        this.question = question;
+        this.model = model;
+        this.stop = new AbortController();
+        this.body = make('div', 'body waiting');
+        this.body.setAttribute('aria-busy', 'true');
+        this.foot = make('div', 'foot');
+        this.reply = make('article', 'reply', make('h3', 'hidden', 'Answer'), this.body, this.foot);
+        this.asked = make('article', 'asked', make('h3', 'hidden', 'You'), make('p', '', question));
+        this.view = new MarkdownView(this.body);
+        this.announcer = new Announcer();
+        this.frame = 0;
+    }
+
+    start() {
+        const onDelta = () => this.#schedule();
+        const onEvent = (event) => this.#reasoning(event);
+        const body = { model: this.model, input: this.question };
+        this.answer = lane.respond(body, { onDelta, onEvent, signal: this.stop.signal });
+        this.answer.done.then(() => this.#end(null), (error) => this.#end(error));
+    }
+
+    #schedule() {
+        this.frame ||= requestAnimationFrame(() => {
+            this.frame = 0;
+            keepingPlace(() => this.#draw());
+            this.announcer.update(this.answer.text);
+        });
+    }
+
+    #draw() {
+        const text = this.answer.text || this.answer.refusal;
+        if (!text) return;
+        this.body.classList.remove('waiting');
+        this.body.classList.add('growing');
+        this.view.set(text);
+    }
+
+    /** Models that think aloud do it under a fold. */
+    #reasoning(event) {
+        if (!/^response\.reasoning(_summary)?_text\.delta$/.test(event.type)) return;
+        if (!this.thoughts) {
+            this.thoughts = make('p', '');
+            this.body.before(make('details', 'thoughts', make('summary', '', 'Reasoning'), this.thoughts));
+        }
+        keepingPlace(() => this.thoughts.append(event.delta));
+    }
+
+    #end(error) {
+        cancelAnimationFrame(this.frame);
+        if (!this.reply.isConnected) return; // of a chat that was left
+        if (current === this) current = null;
+        keepingPlace(() => {
+            this.#draw();
+            this.body.classList.remove('waiting', 'growing');
+            this.body.removeAttribute('aria-busy');
+            if (error && error.name !== 'AbortError') this.#failed(error);
+            else this.#finished(error);
+        });
+        updateSend();
+    }
+
+    #finished(error) {
+        const note = error ? 'Stopped' : this.answer.response?.status === 'incomplete' ? 'Cut off: the limit of tokens was reached' : '';
+        if (note) this.foot.append(make('span', 'note', note));
+        this.foot.append(make('span', 'stats', statistics(this)));
+        if (this.answer.text) this.foot.append(copyButton('Copy answer', () => this.answer.text));
+        this.announcer.update(this.answer.text, true);
+        if (error) ui.announcer.textContent = 'Stopped.';
+        else if (!this.answer.text && !this.answer.refusal) this.body.append(make('p', 'quiet', 'The model answered nothing.'));
+    }
+
+    #failed(error) {
+        const retry = make('button', 'again', 'Try again');
+        retry.type = 'button';
+        retry.addEventListener('click', () => {
+            if (current) return;
+            this.asked.remove();
+            this.reply.remove();
+            ask(this.question);
+        });
+        const box = make('div', 'failure', make('p', '', explain(error)));
+        box.setAttribute('role', 'alert');
+        if (error.code) box.append(make('p', 'code-name', [error.code, error.param].filter(Boolean).join(', ')));
+        const row = make('div', 'row', retry);
+        if (error.code === 'invalid_api_key') {
+            const other = make('button', 'again', 'Use another key');
+            other.type = 'button';
+            other.addEventListener('click', () => showSetup());
+            row.append(other);
+        }
+        box.append(row);
+        this.body.classList.add('broken');
+        this.reply.append(box);
+    }
+}
+
+function ask(question) {
+    if (!client || current || !question.trim()) return;
+    hideSetup();
+    current = new Turn(question.trim(), ui.model.value);
+    ui.welcome.hidden = true;
+    ui.talk.hidden = false;
+    ui.talk.append(current.asked, current.reply);
+    ui.announcer.textContent = 'Answering.';
+    toEnd();
+    current.start();
+    updateSend();
+}
+
+function copyButton(label, text) {
+    const button = make('button', 'copy', 'Copy');
+    button.type = 'button';
+    button.setAttribute('aria-label', label);
+    button.addEventListener('click', () => copy(button, text()));
+    return button;
+}
+
+async function copy(button, text) {
+    try {
+        await navigator.clipboard.writeText(text);
+        button.textContent = 'Copied';
+    } catch {
+        button.textContent = 'Not allowed';
+    }
+    setTimeout(() => (button.textContent = 'Copy'), 1600);
+}
+
+// ---- the controls ----
+
+function growPrompt() {
+    if (CSS.supports('field-sizing', 'content')) return;
+    ui.prompt.style.height = 'auto';
+    ui.prompt.style.height = `${ui.prompt.scrollHeight}px`;
+}
+
+function submit() {
+    const text = ui.prompt.value;
+    if (!client || current || !text.trim()) return;
+    ui.prompt.value = '';
+    growPrompt();
+    ask(text);
+    ui.prompt.focus();
+}
+
+ui.composer.addEventListener('submit', (e) => {
+    e.preventDefault();
+    submit();
+});
+ui.prompt.addEventListener('input', () => {
+    growPrompt();
+    updateSend();
+});
+ui.prompt.addEventListener('keydown', (e) => {
+    if (e.key !== 'Enter' || e.shiftKey || e.isComposing) return;
+    e.preventDefault();
+    submit();
+});
+ui.stop.addEventListener('click', () => current?.stop.abort(stopped()));
+document.addEventListener('keydown', (e) => {
+    if (e.key !== 'Escape') return;
+    if (current) current.stop.abort(stopped());
+    else if (!ui.setup.hidden && client) {
+        hideSetup();
+        ui.prompt.focus();
+    }
+});
+ui['new-chat'].addEventListener('click', () => {
+    newChat();
+    if (client) {
+        hideSetup();
+        ui.prompt.focus();
+    }
+});
+ui['change-key'].addEventListener('click', () => {
+    if (ui.setup.hidden) showSetup();
+    else if (client) hideSetup();
+    else ui.key.focus();
+    if (!ui.setup.hidden) ui.scroller.scrollTop = 0;
+});
+ui['key-form'].addEventListener('submit', (e) => {
+    e.preventDefault();
+    const key = ui.key.value.trim();
+    if (key) useKey(key);
+    else showSetup('Paste a key first.');
+});
+ui['show-key'].addEventListener('click', () => {
+    const shown = ui.key.type === 'password';
+    ui.key.type = shown ? 'text' : 'password';
+    ui['show-key'].textContent = shown ? 'Hide' : 'Show';
+    ui['show-key'].setAttribute('aria-pressed', String(shown));
+});
+ui.model.addEventListener('change', () => sessionStorage.setItem(STORED_MODEL, ui.model.value));
+ui.ideas.addEventListener('click', (e) => {
+    const idea = e.target.closest('button');
+    if (!idea) return;
+    ask(idea.textContent);
+    ui.prompt.focus();
+});
+ui.talk.addEventListener('click', (e) => {
+    const button = e.target.closest('figure.code button.copy');
+    if (button) copy(button, button.closest('figure').querySelector('pre').textContent);
+});
+ui.scroller.addEventListener('scroll', () => (ui.latest.hidden = follows()), { passive: true });
+ui.latest.addEventListener('click', () => {
+    toEnd();
+    ui.prompt.focus();
+});
+
+const stored = sessionStorage.getItem(STORED_KEY);
+if (stored) useKey(stored);
+else showSetup();

@@ -1,0 +1,37 @@
+# cmake -DOUT=assets.c -DFILES="a;b" -P embed.cmake: one C file with the bytes of each, its type and its ETag.
+set(type_html "text/html; charset=utf-8")
+set(type_js "text/javascript; charset=utf-8")
+set(type_css "text/css; charset=utf-8")
+set(type_svg "image/svg+xml")
+
+set(arrays "")
+set(rows "")
+set(n 0)
+foreach(file IN LISTS FILES)
+  get_filename_component(name ${file} NAME)
+  get_filename_component(extension ${file} LAST_EXT)
+  string(SUBSTRING "${extension}" 1 -1 extension)
+  if(NOT DEFINED type_${extension})
+    message(FATAL_ERROR "${file}: embed.cmake knows no content type for .${extension}")
+  endif()
+  file(READ ${file} hex HEX)
+  if(hex STREQUAL "")
+    message(FATAL_ERROR "${file} is empty")
+  endif()
+  string(REGEX REPLACE "(................................)" "\\1\n    " hex "${hex}")
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," hex "${hex}")
+  file(SHA256 ${file} hash)
+  string(SUBSTRING ${hash} 0 32 tag)
+  set(path "/${name}")
+  if(name STREQUAL "index.html")
+    set(path "/")
+  endif()
+  string(APPEND arrays "static const unsigned char file_${n}[] = {\n    ${hex}\n};\n\n")
+  string(APPEND rows "    {\"${path}\", \"${type_${extension}}\", \"\\\"${tag}\\\"\",\n"
+                     "     {(const char *)file_${n}, sizeof(file_${n})}},\n")
+  math(EXPR n "${n} + 1")
+endforeach()
+
+file(WRITE ${OUT}
+  "/* Made by embed.cmake from the files of gateway/web. */\n#include \"gateway/web/assets.h\"\n\n${arrays}"
+  "const struct web_asset web_assets[] = {\n${rows}};\nconst size_t web_assets_count = ${n};\n")
