@@ -10,22 +10,44 @@ static bool name_char(char c, bool first)
     return letter || (!first && c >= '0' && c <= '9');
 }
 
-/* `s` begins after "${". */
-static enum err append_variable(struct buf *out, struct bytes s, struct bytes *ret_name)
+/* What stands between "${" and "}". */
+struct variable {
+    struct bytes name;
+    struct bytes preset; /* after ":-" */
+    bool has_preset;
+    size_t len; /* "${" and "}" included */
+};
+
+/* `s` begins with "${". */
+static bool parse_variable(struct bytes s, struct variable *ret)
 {
+    const char *end = memchr(s.data, '}', s.len);
+    if (!end)
+        return false;
+    struct bytes inner = bytes_of(s.data + 2, (size_t)(end - s.data) - 2);
     size_t len = 0;
-    while (len < s.len && name_char(s.data[len], len == 0))
+    while (len < inner.len && name_char(inner.data[len], len == 0))
         len++;
-    if (len == 0 || len > NAME_MAX_LEN || len == s.len || s.data[len] != '}')
-        return ERR_SYNTAX;
+    struct bytes rest = bytes_skip(inner, len);
+    bool has_preset = bytes_starts(rest, BYTES(":-"));
+    if (len == 0 || len > NAME_MAX_LEN || (rest.len > 0 && !has_preset))
+        return false;
+    *ret = (struct variable){.name = bytes_of(inner.data, len),
+                             .preset = bytes_skip(rest, 2),
+                             .has_preset = has_preset,
+                             .len = inner.len + 3};
+    return true;
+}
+
+static enum err append_variable(struct buf *out, const struct variable *v)
+{
     char name[NAME_MAX_LEN + 1];
-    memcpy(name, s.data, len);
-    name[len] = '\0';
-    *ret_name = bytes_of(s.data, len);
+    memcpy(name, v->name.data, v->name.len);
+    name[v->name.len] = '\0';
     const char *value = getenv(name);
-    if (!value)
-        return ERR_NOT_FOUND;
-    return buf_append_bytes(out, bytes_cstr(value));
+    if (value)
+        return buf_append_bytes(out, bytes_cstr(value));
+    return v->has_preset ? buf_append_bytes(out, v->preset) : ERR_NOT_FOUND;
 }
 
 static enum err expand(struct buf *out, struct bytes s, struct interpolation *i)
@@ -39,11 +61,13 @@ static enum err expand(struct buf *out, struct bytes s, struct interpolation *i)
         if (e || s.len == 0)
             break;
         if (bytes_starts(s, BYTES("${"))) {
-            struct bytes name = {NULL, 0};
-            e = append_variable(out, bytes_skip(s, 2), &name);
-            i->name = name;
+            struct variable v;
+            if (!parse_variable(s, &v))
+                return ERR_SYNTAX;
+            e = append_variable(out, &v);
+            i->name = v.name;
             i->changed = true;
-            s = bytes_skip(s, name.len + 3);
+            s = bytes_skip(s, v.len);
         } else {
             e = buf_append_char(out, '$');
             s = bytes_skip(s, bytes_starts(s, BYTES("$$")) ? 2 : 1);

@@ -106,13 +106,14 @@ static enum err read_scalar(struct builder *b, const yaml_event_t *event, struct
         return ERR_OK;
     case ERR_NOT_FOUND:
         node_problem(b->problems, node,
-                     "the environment variable %.*s is not set; set it, or write $$ for a dollar sign",
-                     BYTES_FMT(done.name));
+                     "the environment variable %.*s is not set; set it, or write ${%.*s:-DEFAULT}, or $$ for "
+                     "a dollar sign",
+                     BYTES_FMT(done.name), BYTES_FMT(done.name));
         break;
     case ERR_SYNTAX:
-        node_problem(
-            b->problems, node,
-            "${ without a name and a }; allowed: ${NAME} for an environment variable, $$ for a dollar sign");
+        node_problem(b->problems, node,
+                     "${ without a name and a }; allowed: ${NAME} or ${NAME:-DEFAULT} for an environment "
+                     "variable, $$ for a dollar sign");
         break;
     case ERR_LIMIT:
         node_problem(b->problems, node, "too long with its variables; allowed: %d bytes", INTERPOLATED_MAX);
@@ -316,7 +317,7 @@ const struct node *node_at(const struct node *list, size_t i)
 
 bool node_is_null(const struct node *n)
 {
-    if (n->kind != NODE_SCALAR || n->quoted || n->interpolated)
+    if (n->kind != NODE_SCALAR || n->quoted || n->interpolated || n->bad)
         return false;
     return n->text.len == 0 || bytes_is(n->text, "~") || bytes_is(n->text, "null") ||
            bytes_is(n->text, "Null") || bytes_is(n->text, "NULL");

@@ -1,0 +1,112 @@
+#include "gateway/children.h"
+#include "common/log.h"
+#include "gateway/process.h"
+#include "gateway/server/server.h"
+#include "gateway/worker.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { REPORT_MAX = 64 * 1024 };
+
+void report_log(struct bytes report)
+{
+    while (report.len > 0) {
+        const char *end = memchr(report.data, '\n', report.len);
+        size_t len = end ? (size_t)(end - report.data) : report.len;
+        LOG_ERROR("configuration refused problem=\"%.*s\"", (int)len, report.data);
+        report = bytes_skip(report, len + 1);
+    }
+}
+
+/* Ctrl-C and a closed terminal reach the whole process group: it is the master that decides what they mean.
+ */
+static void take_signals(const struct forker *f)
+{
+    (void)signal(SIGINT, SIG_IGN);
+    (void)signal(SIGHUP, SIG_IGN);
+    (void)sigprocmask(SIG_SETMASK, &f->mask, NULL);
+}
+
+static _Noreturn void run_worker(const struct forker *f, const struct worker_place *place, int ready_fd)
+{
+    struct worker_place p = *place;
+    struct caps *caps = f->caps;
+    int life_fd = f->life_fd, code = 1;
+    size_t n = p.cfg->n_listen;
+    char role[32];
+    (void)snprintf(role, sizeof(role), "worker-%u", p.slot);
+    log_set_role(role);
+    log_set_level(p.cfg->log_level);
+    process_set_title("sluice: worker %u", p.slot);
+    take_signals(f);
+    /* Twice: to hand on in the listeners' order, and to sort. */
+    int *fds = calloc(2 * n + 2, sizeof(*fds));
+    if (fds) {
+        int *keep = fds + n;
+        socket_set_fds(p.sockets, p.slot, fds);
+        memcpy(keep, fds, n * sizeof(*fds));
+        keep[n] = ready_fd;
+        keep[n + 1] = life_fd;
+        process_close_others(keep, n + 2);
+        f->forget(f->master, p.cfg);
+        const struct worker_opts o = {.cfg = p.cfg,
+                                      .slot = p.slot,
+                                      .caps_slot = p.column,
+                                      .listen_fds = fds,
+                                      .caps = caps,
+                                      .ready_fd = ready_fd,
+                                      .master_fd = life_fd};
+        code = worker_run(&o);
+        free(fds);
+    }
+    config_free(p.cfg);
+    caps_destroy(caps);
+    exit(code);
+}
+
+pid_t child_worker(const struct forker *f, const struct worker_place *p, int *ret_ready_fd)
+{
+    int ready[2];
+    if (pipe2(ready, O_CLOEXEC | O_NONBLOCK) != 0)
+        return -1;
+    pid_t pid = fork();
+    if (pid == 0)
+        run_worker(f, p, ready[1]);
+    int saved = errno;
+    (void)close(ready[1]);
+    if (pid > 0)
+        *ret_ready_fd = ready[0];
+    else
+        (void)close(ready[0]);
+    errno = saved;
+    return pid;
+}
+
+static _Noreturn void run_checker(const struct forker *f, struct config *cfg)
+{
+    log_set_role("checker");
+    process_set_title("sluice: checker");
+    take_signals(f);
+    process_close_others(NULL, 0);
+    struct caps *caps = f->caps;
+    f->forget(f->master, cfg);
+    struct buf report;
+    buf_init(&report, REPORT_MAX);
+    enum err e = server_check_tls(cfg, &report);
+    report_log(buf_bytes(&report));
+    buf_free(&report);
+    config_free(cfg);
+    caps_destroy(caps);
+    exit(e == ERR_OK ? 0 : 1);
+}
+
+pid_t child_checker(const struct forker *f, struct config *cfg)
+{
+    pid_t pid = fork();
+    if (pid == 0)
+        run_checker(f, cfg);
+    return pid;
+}

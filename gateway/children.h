@@ -1,0 +1,35 @@
+#pragma once
+/* Forking. A child keeps of its parent only what it was given: every other descriptor is closed, every other
+ * memory freed. */
+#include "gateway/config/config.h"
+#include "gateway/server/caps.h"
+#include "gateway/sockets.h"
+#include <signal.h>
+#include <sys/types.h>
+
+/* What the children of one master have in common. */
+struct forker {
+    struct caps *caps;
+    int life_fd;   /* closed at its other end when the master is gone */
+    sigset_t mask; /* of signals, as a child shall have it */
+    /* In a child: frees the master's memory, but for caps and the configuration that the child uses. */
+    void (*forget)(void *master, const struct config *keep);
+    void *master;
+};
+
+struct worker_place {
+    struct config *cfg; /* becomes the child's */
+    const struct socket_set *sockets;
+    unsigned slot;
+    unsigned column; /* in caps */
+    unsigned generation;
+};
+
+/* The child's pid, or -1 (errno). *ret_ready_fd gives one byte when it serves, and ends when it dies. */
+pid_t child_worker(const struct forker *f, const struct worker_place *p, int *ret_ready_fd);
+/* A child that looks at the certificates and exits with 0 if all is well, and else logs why not: the master
+ * itself must never start OpenSSL, because what it starts its workers inherit. -1: errno. */
+pid_t child_checker(const struct forker *f, struct config *cfg);
+
+/* One record for each line of a configuration's problems. */
+void report_log(struct bytes report);

@@ -1,0 +1,75 @@
+#pragma once
+/* A generation: one configuration and the workers that serve it. A reload makes a new one; the old one
+ * drains. */
+#include "common/fsm.h"
+#include "common/list.h"
+#include "gateway/children.h"
+
+enum generation_state {
+    GENERATION_CHECKING, /* a child looks at the certificates */
+    GENERATION_STARTING, /* workers are on their way; not all have said that they serve */
+    GENERATION_SERVING,  /* dead workers are replaced */
+    GENERATION_DRAINING, /* over; waits for its workers to end */
+};
+
+struct worker_slot {
+    pid_t pid;       /* 0: none */
+    int ready_fd;    /* -1: not waiting for it */
+    bool ready;      /* serves */
+    unsigned column; /* in caps, while there is a pid */
+    uint64_t started_ms;
+    uint64_t respawn_ms; /* without a pid: when to start one */
+    unsigned young_deaths;
+};
+
+struct generation {
+    struct list node;
+    struct fsm state;
+    unsigned number;
+    struct config *cfg;
+    struct socket_set sockets;
+    struct worker_slot *slots;
+    unsigned n_slots;
+    pid_t checker;        /* 0: none */
+    uint64_t deadline_ms; /* checking, starting: give up; draining: kill */
+};
+
+enum { GENERATION_COLUMNS = 1024 };
+
+/* The caps columns that living workers have. */
+struct columns {
+    bool used[GENERATION_COLUMNS];
+};
+
+/* Takes `cfg` over, also on failure. NULL: no memory. */
+struct generation *generation_new(unsigned number, struct config *cfg);
+/* Frees its memory and closes its sockets. NULL-safe. */
+void generation_free(struct generation *g);
+/* In a forked child: frees its memory, but not the configuration `keep`; descriptors and paths stay as they
+ * are. */
+void generation_forget(struct generation *g, const struct config *keep);
+
+/* Forks the checker. ERR_IO. */
+enum err generation_check(struct generation *g, const struct forker *f, uint64_t now) MUST_USE;
+/* Opens sockets, sharing those of `former` (may be NULL), and forks all workers. ERR_IO (logged), ERR_LIMIT:
+ * no columns. */
+enum err generation_start(struct generation *g, const struct forker *f, struct columns *c,
+                          const struct socket_set *former, uint64_t now) MUST_USE;
+/* Forks one worker into an empty slot. ERR_IO, ERR_LIMIT. */
+enum err generation_spawn(struct generation *g, unsigned slot, const struct forker *f, struct columns *c,
+                          uint64_t now) MUST_USE;
+/* Reads the slot's ready_fd. */
+void generation_read_ready(struct worker_slot *s);
+/* All slots serve. */
+bool generation_ready(const struct generation *g);
+/* Asks its workers to finish, and lets go of its sockets. */
+void generation_drain(struct generation *g, uint64_t now);
+void generation_signal(const struct generation *g, int signum);
+/* Workers and checker that live. */
+unsigned generation_alive(const struct generation *g);
+/* The slot that has this pid; NULL: none. */
+struct worker_slot *generation_find(struct generation *g, pid_t pid);
+/* A worker was reaped: logs it, gives its column back, and in a serving generation says when to start the
+ * next. */
+void generation_worker_died(struct generation *g, struct worker_slot *s, int status, const struct forker *f,
+                            struct columns *c, uint64_t now);

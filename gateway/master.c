@@ -1,0 +1,335 @@
+#include "gateway/master.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "gateway/generation.h"
+#include "gateway/process.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { REPORT_MAX = 64 * 1024, POLL_MAX = 1 + 2 * 256, START_MAX = 30000, RETRY_MS = 1000 };
+
+struct master {
+    const char *file;
+    struct forker forker;
+    struct columns columns;
+    struct list generations;
+    struct generation *current; /* serves; NULL before the first does */
+    struct generation *next;    /* being checked or started */
+    unsigned numbers;
+    int signal_fd;
+    int life_fd; /* the end that only the master has */
+    bool stopping;
+    bool reload_wanted;
+    int status;
+};
+
+/* In a child: what it inherited of the master and has no use for. */
+static void forget(void *ctx, const struct config *keep)
+{
+    struct master *m = ctx;
+    LIST_EACH(&m->generations, node)
+    {
+        generation_forget(CONTAINER_OF(node, struct generation, node), keep);
+    }
+    list_init(&m->generations);
+}
+
+static void stop(struct master *m, int status)
+{
+    if (m->stopping)
+        return;
+    m->stopping = true;
+    m->status = status;
+    m->current = m->next = NULL;
+    uint64_t now = clock_mono_ms();
+    LIST_EACH(&m->generations, node)
+    {
+        struct generation *g = CONTAINER_OF(node, struct generation, node);
+        if (g->state.state != GENERATION_DRAINING)
+            generation_drain(g, now);
+    }
+}
+
+/* The new generation cannot serve: what served before goes on. */
+static void abandon_next(struct master *m, const char *reason)
+{
+    struct generation *g = m->next;
+    m->next = NULL;
+    LOG_ERROR("%s failed generation=%u reason=\"%s\"", m->current ? "reload" : "start", g->number, reason);
+    generation_drain(g, clock_mono_ms());
+    if (m->current)
+        socket_set_trim(&m->current->sockets, m->current->n_slots);
+    else
+        stop(m, 1);
+}
+
+static struct config *load(const struct master *m)
+{
+    struct config *cfg = NULL;
+    struct buf report;
+    buf_init(&report, REPORT_MAX);
+    enum err e = config_load(m->file, &report, &cfg);
+    report_log(buf_bytes(&report));
+    buf_free(&report);
+    return e == ERR_OK ? cfg : NULL;
+}
+
+/* Takes `cfg` over. */
+static void begin_generation(struct master *m, struct config *cfg)
+{
+    struct generation *g = generation_new(++m->numbers, cfg);
+    if (!g) {
+        LOG_ERROR("no memory for a generation generation=%u", m->numbers);
+        if (!m->current)
+            stop(m, 1);
+        return;
+    }
+    list_append(&m->generations, &g->node);
+    m->next = g;
+    if (generation_check(g, &m->forker, clock_mono_ms()) != ERR_OK)
+        abandon_next(m, strerror(errno));
+}
+
+static void reload(struct master *m)
+{
+    m->reload_wanted = false;
+    LOG_INFO("reload begins file=%s", m->file);
+    struct config *cfg = load(m);
+    if (cfg)
+        begin_generation(m, cfg);
+    else
+        LOG_ERROR("reload failed; the former configuration stays generation=%u", m->current->number);
+}
+
+static void on_checked(struct master *m, int status)
+{
+    struct generation *g = m->next;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        bool refused = WIFEXITED(status) && WEXITSTATUS(status) == 1;
+        abandon_next(m, refused ? "its certificates were refused" : "the check of its certificates broke off");
+        return;
+    }
+    const struct socket_set *former = m->current ? &m->current->sockets : NULL;
+    enum err e = generation_start(g, &m->forker, &m->columns, former, clock_mono_ms());
+    if (e == ERR_LIMIT)
+        abandon_next(m, "too many workers of former generations are still draining");
+    else if (e)
+        abandon_next(m, "no sockets or no processes for it");
+}
+
+/* All of its workers serve: from here on it is the one. */
+static void switch_to_next(struct master *m)
+{
+    struct generation *g = m->next, *former = m->current;
+    fsm_move(&g->state, GENERATION_SERVING);
+    m->current = g;
+    m->next = NULL;
+    log_set_level(g->cfg->log_level);
+    caps_set_limits(m->forker.caps, g->cfg->limits.max_sessions, g->cfg->limits.max_sessions_per_address);
+    socket_set_trim(&g->sockets, g->n_slots);
+    socket_set_log(&g->sockets, g->cfg);
+    LOG_INFO("serving generation=%u workers=%u", g->number, g->n_slots);
+    if (former)
+        generation_drain(former, clock_mono_ms());
+}
+
+static void on_died(struct master *m, pid_t pid, int status)
+{
+    LIST_EACH(&m->generations, node)
+    {
+        struct generation *g = CONTAINER_OF(node, struct generation, node);
+        struct worker_slot *s = generation_find(g, pid);
+        if (g->checker == pid) {
+            g->checker = 0;
+            if (g == m->next)
+                on_checked(m, status);
+            return;
+        }
+        if (s) {
+            generation_worker_died(g, s, status, &m->forker, &m->columns, clock_mono_ms());
+            if (g == m->next)
+                abandon_next(m, "a worker died before all were ready");
+            return;
+        }
+    }
+}
+
+static void reap(struct master *m)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        on_died(m, pid, status);
+}
+
+static void on_stop_signal(struct master *m)
+{
+    if (!m->stopping) {
+        LOG_INFO("stopping");
+        stop(m, 0);
+        return;
+    }
+    LOG_WARN("stopping at once");
+    LIST_EACH(&m->generations, node)
+    {
+        generation_signal(CONTAINER_OF(node, struct generation, node), SIGKILL);
+    }
+}
+
+static void on_signals(struct master *m)
+{
+    struct signalfd_siginfo info;
+    while (read(m->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGCHLD)
+            reap(m);
+        else if (info.ssi_signo == SIGHUP)
+            m->reload_wanted = !m->stopping;
+        else
+            on_stop_signal(m);
+    }
+}
+
+static void earlier(uint64_t *due, uint64_t other)
+{
+    *due = MIN(*due, other);
+}
+
+/* Starts workers whose time has come and kills those that never said that they serve. */
+static void tend_slots(struct master *m, struct generation *g, uint64_t now, uint64_t *due)
+{
+    for (unsigned i = 0; i < g->n_slots; i++) {
+        struct worker_slot *s = &g->slots[i];
+        if (s->pid == 0 && s->respawn_ms <= now &&
+            generation_spawn(g, i, &m->forker, &m->columns, now) != ERR_OK)
+            s->respawn_ms = now + RETRY_MS;
+        if (s->pid == 0) {
+            earlier(due, s->respawn_ms);
+        } else if (!s->ready) {
+            if (s->started_ms + START_MAX <= now)
+                (void)kill(s->pid, SIGKILL);
+            earlier(due, MAX(s->started_ms + START_MAX, now + RETRY_MS));
+        }
+    }
+}
+
+/* Does what is due, forgets what is over, and answers when to look again. */
+static uint64_t tend(struct master *m, uint64_t now)
+{
+    uint64_t due = UINT64_MAX;
+    if (m->next && m->next->deadline_ms <= now)
+        abandon_next(m, "it was not ready in time");
+    if (m->reload_wanted && m->current && !m->next)
+        reload(m);
+    LIST_EACH(&m->generations, node)
+    {
+        struct generation *g = CONTAINER_OF(node, struct generation, node);
+        bool draining = g->state.state == GENERATION_DRAINING;
+        if (draining && generation_alive(g) == 0) {
+            list_remove(node);
+            generation_free(g);
+            continue;
+        }
+        if (draining && g->deadline_ms <= now) {
+            LOG_WARN("generation killed after its drain deadline generation=%u workers=%u", g->number,
+                     generation_alive(g));
+            generation_signal(g, SIGKILL);
+            g->deadline_ms = now + RETRY_MS;
+        }
+        if (g == m->current)
+            tend_slots(m, g, now, &due);
+        else
+            earlier(&due, g->deadline_ms);
+    }
+    return due;
+}
+
+static void wait_for_events(struct master *m, uint64_t due, uint64_t now)
+{
+    struct pollfd fds[POLL_MAX] = {{.fd = m->signal_fd, .events = POLLIN}};
+    struct worker_slot *slots[POLL_MAX];
+    nfds_t n = 1;
+    struct generation *const waiting[] = {m->current, m->next};
+    for (size_t w = 0; w < ARRAY_LEN(waiting); w++) {
+        struct generation *g = waiting[w];
+        for (unsigned i = 0; g && i < g->n_slots && n < POLL_MAX; i++) {
+            if (g->slots[i].ready_fd < 0)
+                continue;
+            slots[n] = &g->slots[i];
+            fds[n++] = (struct pollfd){.fd = g->slots[i].ready_fd, .events = POLLIN};
+        }
+    }
+    int timeout = due == UINT64_MAX ? -1 : due <= now ? 0 : (int)MIN(due - now, UINT64_C(3600000));
+    if (poll(fds, n, timeout) <= 0)
+        return;
+    for (nfds_t i = 1; i < n; i++)
+        if (fds[i].revents)
+            generation_read_ready(slots[i]);
+    if (m->next && m->next->state.state == GENERATION_STARTING && generation_ready(m->next))
+        switch_to_next(m);
+    if (fds[0].revents)
+        on_signals(m);
+}
+
+static bool open_master(struct master *m, const struct config *cfg)
+{
+    int life[2];
+    sigset_t mine;
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)sigemptyset(&mine);
+    (void)sigaddset(&mine, SIGCHLD);
+    (void)sigaddset(&mine, SIGHUP);
+    (void)sigaddset(&mine, SIGINT);
+    (void)sigaddset(&mine, SIGTERM);
+    if (sigprocmask(SIG_BLOCK, &mine, &m->forker.mask) != 0 || pipe2(life, O_CLOEXEC) != 0)
+        return false;
+    m->forker.life_fd = life[0];
+    m->life_fd = life[1];
+    m->signal_fd = signalfd(-1, &mine, SFD_CLOEXEC | SFD_NONBLOCK);
+    m->forker.caps =
+        caps_create(GENERATION_COLUMNS, cfg->limits.max_sessions, cfg->limits.max_sessions_per_address);
+    return m->signal_fd >= 0 && m->forker.caps;
+}
+
+static void close_master(struct master *m)
+{
+    const int fds[] = {m->signal_fd, m->life_fd, m->forker.life_fd};
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+    caps_destroy(m->forker.caps);
+}
+
+int master_run(const char *config_file)
+{
+    struct master m = {.file = config_file, .signal_fd = -1, .life_fd = -1};
+    m.forker = (struct forker){.life_fd = -1, .forget = forget, .master = &m};
+    list_init(&m.generations);
+    log_set_role("master");
+    process_raise_files();
+    struct config *cfg = load(&m);
+    if (!cfg)
+        return 1;
+    log_set_level(cfg->log_level);
+    if (open_master(&m, cfg)) {
+        begin_generation(&m, cfg);
+        for (;;) {
+            uint64_t now = clock_mono_ms();
+            uint64_t due = tend(&m, now);
+            if (list_empty(&m.generations))
+                break;
+            wait_for_events(&m, due, now);
+        }
+    } else {
+        LOG_ERROR("cannot start reason=\"%s\"", strerror(errno));
+        config_free(cfg);
+        m.status = 1;
+    }
+    close_master(&m);
+    LOG_INFO("stopped status=%d", m.status);
+    return m.status;
+}
