@@ -80,9 +80,9 @@ enum err generation_spawn(struct generation *g, unsigned slot, const struct fork
 {
     struct worker_slot *s = &g->slots[slot];
     unsigned column = 0;
-    while (column < GENERATION_COLUMNS && c->used[column])
+    while (column < c->n && c->used[column])
         column++;
-    if (column == GENERATION_COLUMNS)
+    if (column == c->n)
         return ERR_LIMIT;
     const struct worker_place place = {
         .cfg = g->cfg, .sockets = &g->sockets, .slot = slot, .column = column, .generation = g->number};

@@ -34,11 +34,13 @@ struct generation {
     uint64_t deadline_ms; /* checking, starting: give up; draining: kill */
 };
 
-enum { GENERATION_COLUMNS = 1024 };
+enum { COLUMNS_MAX = 1024 };
 
-/* The caps columns that living workers have. */
+/* The caps columns that living workers have. Every address that is connected costs 4 bytes a column, so they
+ * are as many as a few generations side by side need, and no more. */
 struct columns {
-    bool used[GENERATION_COLUMNS];
+    bool used[COLUMNS_MAX];
+    unsigned n; /* that there are */
 };
 
 /* Takes `cfg` over, also on failure. NULL: no memory. */

@@ -111,13 +111,14 @@ static void on_checked(struct master *m, int status)
     struct generation *g = m->next;
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         bool refused = WIFEXITED(status) && WEXITSTATUS(status) == 1;
-        abandon_next(m, refused ? "its certificates were refused" : "the check of its certificates broke off");
+        abandon_next(m,
+                     refused ? "its certificates were refused" : "the check of its certificates broke off");
         return;
     }
     const struct socket_set *former = m->current ? &m->current->sockets : NULL;
     enum err e = generation_start(g, &m->forker, &m->columns, former, clock_mono_ms());
     if (e == ERR_LIMIT)
-        abandon_next(m, "too many workers of former generations are still draining");
+        abandon_next(m, "too many workers beside those that are still draining; wait for them, or restart");
     else if (e)
         abandon_next(m, "no sockets or no processes for it");
 }
@@ -290,8 +291,9 @@ static bool open_master(struct master *m, const struct config *cfg)
     m->forker.life_fd = life[0];
     m->life_fd = life[1];
     m->signal_fd = signalfd(-1, &mine, SFD_CLOEXEC | SFD_NONBLOCK);
+    m->columns.n = MIN(MAX(cfg->workers * 4, 16U), (unsigned)COLUMNS_MAX);
     m->forker.caps =
-        caps_create(GENERATION_COLUMNS, cfg->limits.max_sessions, cfg->limits.max_sessions_per_address);
+        caps_create(m->columns.n, cfg->limits.max_sessions, cfg->limits.max_sessions_per_address);
     return m->signal_fd >= 0 && m->forker.caps;
 }
 

@@ -127,14 +127,20 @@ static bool is_stale(const struct listen_socket *s)
 {
     const char *path = ((const struct sockaddr_un *)&s->address)->sun_path;
     struct stat st;
-    if (lstat(path, &st) != 0 || !S_ISSOCK(st.st_mode))
+    if (lstat(path, &st) != 0)
         return false;
+    if (!S_ISSOCK(st.st_mode)) {
+        errno = EEXIST;
+        return false;
+    }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return false;
     bool stale =
         connect(fd, (const struct sockaddr *)&s->address, s->address_len) != 0 && errno == ECONNREFUSED;
     (void)close(fd);
+    if (!stale)
+        errno = EADDRINUSE;
     return stale;
 }
 
@@ -151,8 +157,6 @@ static bool open_unix(struct listen_socket *s)
     if (bound != 0 && errno == EADDRINUSE) {
         if (is_stale(s) && unlink(path) == 0)
             bound = bind(fd, (const struct sockaddr *)&s->address, s->address_len);
-        else
-            errno = EADDRINUSE;
     }
     struct stat st;
     if (bound != 0 || stat(path, &st) != 0 || listen(fd, BACKLOG) != 0) {
