@@ -43,7 +43,7 @@ static void expire(struct transfer *t, const char *code, const char *what, uint6
 {
     struct api_error e;
     fault_timeout(t, code, what, ms, &e);
-    if (t->status > 299)
+    if (t->head_done && t->status > 299)
         transfer_end(t); /* an error whose body hangs */
     else
         transfer_fail(t, &e);

@@ -90,7 +90,8 @@ struct transfer {
     const struct dialect *dialect;
     struct llm_decoder *decoder;
     enum body_kind kind;
-    int status; /* 0: no head yet */
+    int status;     /* 0: no head yet */
+    bool head_done; /* the blank line after it */
     char content_type[64];
     int retry_after_s;
     size_t head_bytes;

@@ -10,6 +10,7 @@ struct watch {
     uv_poll_t poll;
     struct origin *origin;
     curl_socket_t fd;
+    int events;
 };
 
 void origin_init(struct origin *o, struct upstream *u, const struct config_provider *p)
@@ -47,14 +48,16 @@ static void on_socket_event(uv_poll_t *h, int status, int events)
 {
     struct watch *w = CONTAINER_OF(h, struct watch, poll);
     struct origin *o = w->origin;
-    int mask = 0;
-    if (status < 0)
-        mask = CURL_CSELECT_ERR;
+    /* A reset socket may still hold the end of an answer: curl shall read until it meets the error itself.
+     * libuv has stopped watching it by then. */
+    int mask = status < 0 ? CURL_CSELECT_IN | CURL_CSELECT_OUT : 0;
     if (events & UV_READABLE)
         mask |= CURL_CSELECT_IN;
     if (events & UV_WRITABLE)
         mask |= CURL_CSELECT_OUT;
     run(o, w->fd, mask);
+    if (status < 0 && !uv_is_closing((uv_handle_t *)h))
+        uv_poll_start(h, w->events, on_socket_event);
     upstream_tick(o->u);
 }
 
@@ -143,6 +146,7 @@ static int on_want_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, voi
         events |= UV_READABLE;
     if (what != CURL_POLL_IN)
         events |= UV_WRITABLE;
+    w->events = events;
     return uv_poll_start(&w->poll, events, on_socket_event) == 0 ? 0 : -1;
 }
 

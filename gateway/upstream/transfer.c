@@ -44,7 +44,9 @@ size_t transfer_on_header(char *data, size_t size, size_t n, void *ctx)
     const char *colon = memchr(line.data, ':', line.len);
     if (t->kind != BODY_NONE)
         return size * n; /* a trailer */
-    if (bytes_starts(line, BYTES("HTTP/")))
+    if (line.len == 0)
+        t->head_done = t->status >= 200;
+    else if (bytes_starts(line, BYTES("HTTP/")))
         begin_head(t, line);
     else if (colon)
         note_header(t, bytes_of(line.data, (size_t)(colon - line.data)),
@@ -178,8 +180,11 @@ void transfer_end(struct transfer *t)
     struct api_error e;
     if (log->ended)
         return;
+    /* curl takes a connection that closes inside of the head for an empty answer. */
+    if (t->result == CURLE_OK && !t->head_done)
+        t->result = CURLE_GOT_NOTHING;
     /* An error's status alone says more than how its body was lost. */
-    if (t->kind == BODY_NONE && t->status >= 200 && (t->result == CURLE_OK || t->status > 299))
+    if (t->kind == BODY_NONE && t->head_done && (t->result == CURLE_OK || t->status > 299))
         begin_body(t);
     if (t->kind == BODY_ERROR && !log->ended) {
         fail_by_status(t);

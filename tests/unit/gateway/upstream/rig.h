@@ -1,0 +1,241 @@
+#pragma once
+/* A worker's worth of surroundings for upstream tests: a loop, a configuration with one provider, and a
+ * dialect of a few words, so that what is tested is the transfer and not a provider's language. */
+#include "fake_provider.h"
+#include "gateway/upstream/upstream.h"
+#include "protocols/llm_event.h"
+#include <signal.h>
+#include <stdio.h>
+
+struct llm_decoder {
+    struct llm_builder *builder;
+    bool finished;
+};
+
+static enum err words_encode_request(const struct llm_request *r, struct bytes model, struct buf *out,
+                                     struct api_error *ret_error)
+{
+    if (r->user.len > 0) {
+        api_error_set(ret_error, 400, API_INVALID, "unsupported", "user", "cannot be said");
+        return ERR_INVALID;
+    }
+    return buf_printf(out, "{\"model\":\"%.*s\"}", BYTES_FMT(model));
+}
+
+static struct llm_decoder *words_decoder_new(struct llm_builder *b)
+{
+    struct llm_decoder *d = calloc(1, sizeof(*d));
+    if (d)
+        d->builder = b;
+    return d;
+}
+
+static void words_decoder_free(struct llm_decoder *d)
+{
+    free(d);
+}
+
+static void words_end(struct llm_decoder *d)
+{
+    struct api_error e;
+    api_error_set(&e, 502, API_UPSTREAM, "upstream_truncated", NULL, "no end");
+    if (d->finished)
+        llm_builder_finish(d->builder, LLM_FINISH_STOP);
+    else
+        llm_builder_fail(d->builder, &e);
+}
+
+/* "finish": the answer is whole, its end may follow; "end": the end; "bad": an error; anything else is text.
+ */
+static void words_decode_event(struct llm_decoder *d, struct bytes name, struct bytes data)
+{
+    struct api_error e;
+    (void)name;
+    if (bytes_is(data, "finish")) {
+        d->finished = true;
+    } else if (bytes_is(data, "end")) {
+        d->finished = true;
+        words_end(d);
+    } else if (bytes_is(data, "bad")) {
+        api_error_set(&e, 502, API_UPSTREAM, "upstream_invalid_response", NULL, "bad");
+        llm_builder_fail(d->builder, &e);
+    } else if (data.len > 0) {
+        llm_builder_delta(d->builder, LLM_PART_TEXT, data, BYTES(""));
+    }
+}
+
+static void words_decode_answer(struct llm_decoder *d, struct bytes body)
+{
+    llm_builder_delta(d->builder, LLM_PART_TEXT, body, BYTES(""));
+    llm_builder_finish(d->builder, LLM_FINISH_STOP);
+}
+
+static void words_decode_error(int status, struct bytes body, struct api_error *ret)
+{
+    api_error_set(ret, status, API_UPSTREAM, "said_so", NULL, "%.*s", (int)(body.len < 60 ? body.len : 60),
+                  body.data ? body.data : "");
+}
+
+static const struct dialect words = {
+    .name = "words",
+    .path = "/words",
+    .encode_request = words_encode_request,
+    .decoder_new = words_decoder_new,
+    .decoder_free = words_decoder_free,
+    .decode_event = words_decode_event,
+    .decode_end = words_end,
+    .decode_answer = words_decode_answer,
+    .decode_error = words_decode_error,
+};
+
+struct rig {
+    uv_loop_t loop;
+    uv_timer_t watchdog;
+    struct fake fake;
+    char base_url[64];
+    struct config_provider provider;
+    struct config cfg;
+    struct upstream *up;
+    struct arena arena;
+    struct llm_request request;
+};
+
+/* One question, its log, and what its owner was told. */
+struct ask {
+    struct rig *rig;
+    struct llm_log log;
+    struct llm_builder builder;
+    struct transfer *transfer;
+    unsigned told;
+    uint32_t told_count; /* the log's count when last told */
+    bool ended;          /* told of the terminal */
+    void (*on_progress)(struct ask *a);
+};
+
+static void watchdog_barks(uv_timer_t *t)
+{
+    (void)t;
+    ck_abort_msg("waited too long");
+}
+
+static inline void rig_open(struct rig *r, bool demo)
+{
+    memset(r, 0, sizeof(*r));
+    signal(SIGPIPE, SIG_IGN);
+    ck_assert_int_eq(uv_loop_init(&r->loop), 0);
+    uv_timer_init(&r->loop, &r->watchdog);
+    uv_timer_start(&r->watchdog, watchdog_barks, 20000, 0);
+    fake_open(&r->fake, &r->loop);
+    snprintf(r->base_url, sizeof(r->base_url), "http://127.0.0.1:%d/v1", r->fake.port);
+    r->provider = (struct config_provider){.name = "fake",
+                                           .dialect = demo ? NULL : &words,
+                                           .demo = demo,
+                                           .base_url = r->base_url,
+                                           .allow_plaintext = true};
+    r->cfg.providers = &r->provider;
+    r->cfg.n_providers = 1;
+    r->cfg.timeouts.connect = r->cfg.timeouts.first_token = r->cfg.timeouts.between_tokens =
+        r->cfg.timeouts.total = 15000;
+    r->cfg.limits.max_response_bytes = 1024 * 1024;
+    r->cfg.limits.max_message_bytes = r->cfg.limits.max_context_bytes = 1024 * 1024;
+    arena_init(&r->arena, 1024 * 1024);
+    llm_request_init(&r->request, &r->arena, &words);
+}
+
+/* After the test has changed what it wants to change. */
+static inline void rig_start(struct rig *r)
+{
+    r->up = upstream_new(&r->loop, &r->cfg);
+    ck_assert_ptr_nonnull(r->up);
+}
+
+/* Whatever a test did, the loop is empty in the end. */
+static inline void rig_close(struct rig *r)
+{
+    upstream_close(r->up);
+    fake_close(&r->fake);
+    uv_close((uv_handle_t *)&r->watchdog, NULL);
+    uv_run(&r->loop, UV_RUN_DEFAULT);
+    upstream_free(r->up);
+    ck_assert_int_eq(uv_loop_close(&r->loop), 0);
+    arena_free(&r->arena);
+    secret_free(&r->provider.api_key);
+}
+
+static void ask_progress(void *ctx)
+{
+    struct ask *a = ctx;
+    ck_assert(!a->ended);
+    ck_assert_ptr_nonnull(a->transfer); /* never from inside upstream_start */
+    a->told++;
+    a->told_count = a->log.count;
+    a->ended = a->log.ended;
+    if (a->ended)
+        a->transfer = NULL;
+    if (a->on_progress)
+        a->on_progress(a);
+}
+
+static inline void ask_start(struct ask *a, struct rig *r)
+{
+    struct llm_log_head head = {.id = BYTES("resp_1"), .model = BYTES("m")};
+    memset(a, 0, sizeof(*a));
+    a->rig = r;
+    ck_assert_int_eq(llm_log_init(&a->log, &head, r->cfg.limits.max_response_bytes), ERR_OK);
+    llm_builder_init(&a->builder, &a->log);
+    struct upstream_call call = {.provider = &r->provider,
+                                 .model = BYTES("some-model"),
+                                 .request = &r->request,
+                                 .request_id = BYTES("req_42"),
+                                 .builder = &a->builder,
+                                 .progress = ask_progress,
+                                 .ctx = a};
+    a->transfer = upstream_start(r->up, &call);
+    ck_assert_ptr_nonnull(a->transfer);
+}
+
+static inline void ask_free(struct ask *a)
+{
+    llm_log_free(&a->log);
+}
+
+#define RUN_UNTIL(rig, condition)                                                                            \
+    do {                                                                                                     \
+        while (!(condition))                                                                                 \
+            uv_run(&(rig)->loop, UV_RUN_ONCE);                                                               \
+    } while (0)
+
+static void ask_collect_(void *ctx, struct bytes text)
+{
+    buf_append_bytes(ctx, text);
+}
+
+static inline void ck_text(const struct ask *a, const char *expected)
+{
+    struct buf b;
+    buf_init(&b, 1024 * 1024);
+    llm_log_each_delta(&a->log, 0, 0, LLM_PART_TEXT, ask_collect_, &b);
+    ck_assert_msg(bytes_is(buf_bytes(&b), expected), "text is '%.*s'", (int)b.len, b.data ? b.data : "");
+    buf_free(&b);
+}
+
+static inline void ck_failed(const struct ask *a, int status, const char *code)
+{
+    ck_assert(a->log.ended);
+    ck_assert_int_eq(a->log.terminal, LLM_EV_FAILED);
+    ck_assert_str_eq(a->log.end.error.code, code);
+    ck_assert_int_eq(a->log.end.error.status, status);
+}
+
+/* Exactly one terminal, and it is the last event. */
+static inline void ck_one_terminal(const struct ask *a)
+{
+    struct llm_pos pos = {0};
+    struct llm_event e;
+    unsigned terminals = 0;
+    while (llm_log_next(&a->log, &pos, &e)) {
+        ck_assert_uint_eq(terminals, 0);
+        terminals += llm_event_is_terminal(e.type);
+    }
+    ck_assert_uint_eq(terminals, 1);
+}

@@ -1,0 +1,397 @@
+/* Answers that go well, connections, and leaving. */
+#include "rig.h"
+
+#define HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
+#define CHUNKED "Transfer-Encoding: chunked\r\n\r\n"
+
+static struct rig rig;
+
+static const struct fake_reply hello = {
+    .bytes = HEAD "Content-Length: 38\r\n\r\ndata: Hello\n\ndata:  there\n\ndata: end\n\n"};
+static const struct fake_reply begun = {.bytes = HEAD CHUNKED "d\r\ndata: Hello\n\n\r\n"};
+
+START_TEST(an_answer_streams_into_the_log)
+{
+    struct ask a;
+    rig_open(&rig, false);
+    ck_assert_int_eq(secret_set(&rig.provider.api_key, BYTES("sk-secret")), ERR_OK);
+    rig_start(&rig);
+    rig.fake.every = &hello;
+    ask_start(&a, &rig);
+    ck_assert_uint_eq(a.told, 0);
+    RUN_UNTIL(&rig, a.ended);
+    ck_text(&a, "Hello there");
+    ck_assert_int_eq(a.log.terminal, LLM_EV_COMPLETED);
+    ck_one_terminal(&a);
+    const char *r = rig.fake.last_request;
+    ck_assert_ptr_eq(strstr(r, "POST /v1/words HTTP/1.1\r\n"), r);
+    ck_assert_ptr_nonnull(strstr(r, "\r\nAuthorization: Bearer sk-secret\r\n"));
+    ck_assert_ptr_nonnull(strstr(r, "\r\nAccept: text/event-stream\r\n"));
+    ck_assert_ptr_nonnull(strstr(r, "\r\nContent-Type: application/json\r\n"));
+    ck_assert_ptr_nonnull(strstr(r, "\r\nUser-Agent: sluice/"));
+    ck_assert_ptr_nonnull(strstr(r, "\r\nx-request-id: req_42\r\n"));
+    ck_assert_ptr_null(strstr(r, "Expect"));
+    ck_assert_ptr_nonnull(strstr(r, "\r\n\r\n{\"model\":\"some-model\"}"));
+    ask_free(&a);
+    rig_close(&rig);
+}
+END_TEST
+
+START_TEST(what_comes_together_is_told_once)
+{
+    static char reply[4000];
+    struct fake_reply r = {.bytes = reply};
+    struct ask a;
+    int at = snprintf(reply, sizeof(reply), HEAD "\r\n");
+    for (int i = 0; i < 100; i++)
+        at += snprintf(reply + at, sizeof(reply) - (size_t)at, "data: t%d\n\n", i);
+    rig_open(&rig, false);
+    rig_start(&rig);
+    rig.fake.every = &r;
+    ask_start(&a, &rig);
+    RUN_UNTIL(&rig, a.told > 0);
+    ck_assert_uint_eq(a.told, 1);
+    ck_assert_uint_ge(a.log.count, 100);
+    upstream_cancel(a.transfer);
+    ask_free(&a);
+    rig_close(&rig);
+}
+END_TEST
+
+START_TEST(bytes_one_at_a_time_make_the_same_answer)
+{
+    struct fake_reply r = hello;
+    struct ask a;
+    r.drip = 1;
+    rig_open(&rig, false);
+    rig_start(&rig);
+    rig.fake.every = &r;
+    ask_start(&a, &rig);
+    RUN_UNTIL(&rig, a.ended);
+    ck_text(&a, "Hello there");
+    ck_assert_uint_gt(a.told, 1);
+    ask_free(&a);
+    rig_close(&rig);
+}
+END_TEST
+
+START_TEST(a_json_answer_is_taken_whole)
+{
+    struct fake_reply r = {
+        .bytes = "HTTP/1.1 200 OK\r\ncontent-type: Application/JSON\r\nContent-Length: 7\r\n\r\n{\"a\":1}",
+        .drip = 3};
+    struct ask a;
+    rig_open(&rig, false);
+    rig_start(&rig);
+    rig.fake.every = &r;
+    ask_start(&a, &rig);
+    RUN_UNTIL(&rig, a.ended);
+    ck_text(&a, "{\"a\":1}");
+    ck_assert_int_eq(a.log.terminal, LLM_EV_COMPLETED);
+    ask_free(&a);
+    rig_close(&rig);
+}
+END_TEST
+
+START_TEST(interim_answers_are_skipped)
+{
+    struct fake_reply r = {
+        .bytes = "HTTP/1.1 103 Early Hints\r\nContent-Type: text/html\r\nRetry-After: 9\r\n\r\n" HEAD
+                 "Content-Length: 24\r\n\r\ndata: Hello\n\ndata: end\n\n"};
+    struct ask a;
+    rig_open(&rig, false);
+    rig_start(&rig);
+    rig.fake.every = &r;
+    ask_start(&a, &rig);
+    RUN_UNTIL(&rig, a.ended);
+    ck_text(&a, "Hello");
+    ask_free(&a);
+    rig_close(&rig);
+}
+END_TEST
+
+START_TEST(requests_one_after_the_other_share_a_connection)
+{
+    rig_open(&rig, false);
+    rig_start(&rig);
+    rig.fake.every = &hello;
+    for (unsigned i = 1; i <= 5; i++) {
+        struct ask a;
+        ask_start(&a, &rig);
+        RUN_UNTIL(&rig, a.ended && upstream_in_flight(rig.up) == 0);
+        ck_text(&a, "Hello there");
+        ck_assert_uint_eq(rig.fake.requests, i);
+        ask_free(&a);
+    }
+    ck_assert_uint_eq(rig.fake.connections, 1);
+    rig_close(&rig);
+}
+END_TEST
+
+START_TEST(an_idle_connection_that_the_provider_closed_is_not_used)
+{
+    struct ask a;
+    rig_open(&rig, false);
+    rig_start(&rig);
+    rig.fake.every = &hello;
+    for (int i = 0; i < 3; i++) {
+        ask_start(&a, &rig);
+        RUN_UNTIL(&rig, a.ended && upstream_in_flight(rig.up) == 0);
+        ck_text(&a, "Hello there");
+        ask_free(&a);
+        fake_hang_up(&rig.fake);
+        RUN_UNTIL(&rig, rig.fake.conns == NULL);
+    }
+    ck_assert_uint_eq(rig.fake.connections, 3);
+    rig_close(&rig);
+}
+END_TEST
+
+START_TEST(many_at_once)
+{
+    enum { N = 60 };
+    static struct ask asks[N];
+    struct fake_reply r = hello;
+    r.drip = 5;
+    rig_open(&rig, false);
+    rig_start(&rig);
+    rig.fake.every = &r;
+    for (int i = 0; i < N; i++)
+        ask_start(&asks[i], &rig);
+    ck_assert_uint_eq(upstream_in_flight(rig.up), N);
+    for (int i = 0; i < N; i++) {
+        RUN_UNTIL(&rig, asks[i].ended);
+        ck_text(&asks[i], "Hello there");
+        ask_free(&asks[i]);
+    }
+    ck_assert_uint_eq(rig.fake.requests, N);
+    rig_close(&rig);
+}
+END_TEST
+
+START_TEST(a_finished_answer_gives_its_connection_back)
+{
+    static const struct fake_reply open_ended = {.bytes =
+                                                     HEAD CHUNKED "18\r\ndata: Hello\n\ndata: end\n\n\r\n"};
+    struct ask a, b;
+    rig_open(&rig, false);
+    rig_start(&rig);
+    rig.fake.every = &open_ended;
+    ask_start(&a, &rig);
+    RUN_UNTIL(&rig, a.ended); /* at once, though the body has not ended */
+    ck_text(&a, "Hello");
+    ask_free(&a);
+    ck_assert_uint_eq(upstream_in_flight(rig.up), 1);
+    fake_push(&rig.fake, "0\r\n\r\n");
+    RUN_UNTIL(&rig, upstream_in_flight(rig.up) == 0);
+    ask_start(&b, &rig);
+    RUN_UNTIL(&rig, b.ended);
+    ask_free(&b);
+    ck_assert_uint_eq(rig.fake.connections, 1);
+    rig_close(&rig);
+}
+END_TEST
+
+START_TEST(a_body_that_goes_on_after_its_end_is_given_up)
+{
+    static const struct fake_reply open_ended = {.bytes =
+                                                     HEAD CHUNKED "18\r\ndata: Hello\n\ndata: end\n\n\r\n"};
+    struct ask a;
+    rig_open(&rig, false);
+    rig_start(&rig);
+    rig.fake.every = &open_ended;
+    ask_start(&a, &rig);
+    RUN_UNTIL(&rig, a.ended);
+    fake_push(&rig.fake, "d\r\ndata: extra\n\n\r\n");
+    RUN_UNTIL(&rig, rig.fake.peer_closed == 1);
+    ck_text(&a, "Hello");
+    ck_assert_uint_eq(a.told, 1);
+    ck_assert_uint_eq(upstream_in_flight(rig.up), 0);
+    ask_free(&a);
+    rig_close(&rig);
+}
+END_TEST
+
+START_TEST(cancelled_before_it_is_sent)
+{
+    struct ask a;
+    rig_open(&rig, false);
+    rig_start(&rig);
+    rig.fake.every = &hello;
+    ask_start(&a, &rig);
+    upstream_cancel(a.transfer);
+    ask_free(&a); /* the builder may go at once */
+    RUN_UNTIL(&rig, upstream_in_flight(rig.up) == 0);
+    ck_assert_uint_eq(a.told, 0);
+    ck_assert_uint_eq(rig.fake.connections, 0);
+    upstream_cancel(NULL);
+    rig_close(&rig);
+}
+END_TEST
+
+START_TEST(cancelled_while_the_provider_is_silent)
+{
+    struct ask a;
+    rig_open(&rig, false);
+    rig_start(&rig);
+    ask_start(&a, &rig);
+    RUN_UNTIL(&rig, rig.fake.requests == 1);
+    upstream_cancel(a.transfer);
+    upstream_cancel(a.transfer);
+    ask_free(&a);
+    RUN_UNTIL(&rig, rig.fake.peer_closed == 1);
+    ck_assert_uint_eq(a.told, 0);
+    ck_assert_uint_eq(upstream_in_flight(rig.up), 0);
+    rig_close(&rig);
+}
+END_TEST
+
+static void cancel_in_progress(struct ask *a)
+{
+    upstream_cancel(a->transfer);
+    a->transfer = NULL;
+}
+
+START_TEST(cancelled_inside_progress)
+{
+    struct ask a;
+    rig_open(&rig, false);
+    rig_start(&rig);
+    rig.fake.every = &begun;
+    ask_start(&a, &rig);
+    a.on_progress = cancel_in_progress;
+    RUN_UNTIL(&rig, rig.fake.peer_closed == 1);
+    ck_assert_uint_eq(a.told, 1);
+    ck_text(&a, "Hello");
+    ask_free(&a);
+    rig_close(&rig);
+}
+END_TEST
+
+static struct ask *victim;
+static void cancel_the_other(struct ask *a)
+{
+    (void)a;
+    if (victim)
+        upstream_cancel(victim->transfer);
+    victim = NULL;
+}
+
+/* Whichever is told first takes the other one down, in the same tick or before it. */
+START_TEST(cancelled_inside_the_progress_of_another)
+{
+    struct ask a, b;
+    rig_open(&rig, false);
+    rig_start(&rig);
+    rig.fake.every = &begun;
+    ask_start(&a, &rig);
+    ask_start(&b, &rig);
+    a.on_progress = cancel_the_other;
+    victim = &b;
+    RUN_UNTIL(&rig, rig.fake.peer_closed == 1);
+    ck_assert_uint_eq(a.told, 1);
+    ck_assert_uint_le(b.told, 1);
+    upstream_cancel(a.transfer);
+    RUN_UNTIL(&rig, rig.fake.peer_closed == 2);
+    ask_free(&a);
+    ask_free(&b);
+    rig_close(&rig);
+}
+END_TEST
+
+static struct ask second;
+static void ask_again(struct ask *a)
+{
+    if (a->ended)
+        ask_start(&second, a->rig);
+}
+
+START_TEST(started_inside_progress)
+{
+    struct ask a;
+    rig_open(&rig, false);
+    rig_start(&rig);
+    rig.fake.every = &hello;
+    ask_start(&a, &rig);
+    a.on_progress = ask_again;
+    memset(&second, 0, sizeof(second));
+    RUN_UNTIL(&rig, a.ended && second.ended);
+    ck_text(&second, "Hello there");
+    ask_free(&a);
+    ask_free(&second);
+    rig_close(&rig);
+}
+END_TEST
+
+static void cancel_after_the_end(struct ask *a)
+{
+    if (a->ended)
+        upstream_cancel(victim->transfer);
+}
+
+START_TEST(cancel_inside_the_last_progress_changes_nothing)
+{
+    struct ask a, shadow;
+    rig_open(&rig, false);
+    rig_start(&rig);
+    rig.fake.every = &hello;
+    ask_start(&a, &rig);
+    shadow.transfer = a.transfer;
+    victim = &shadow;
+    a.on_progress = cancel_after_the_end;
+    RUN_UNTIL(&rig, upstream_in_flight(rig.up) == 0);
+    ck_assert_int_eq(a.log.terminal, LLM_EV_COMPLETED);
+    ask_free(&a);
+    rig_close(&rig);
+}
+END_TEST
+
+START_TEST(closing_takes_down_what_runs)
+{
+    struct ask waiting, silent, running;
+    rig_open(&rig, false);
+    rig_start(&rig);
+    ask_start(&silent, &rig);
+    RUN_UNTIL(&rig, rig.fake.requests == 1);
+    rig.fake.every = &begun;
+    ask_start(&running, &rig);
+    RUN_UNTIL(&rig, running.told == 1);
+    ask_start(&waiting, &rig);
+    ck_assert_uint_eq(upstream_in_flight(rig.up), 3);
+    rig_close(&rig);
+    ck_assert_uint_eq(silent.told + waiting.told, 0);
+    ask_free(&waiting);
+    ask_free(&silent);
+    ask_free(&running);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("upstream");
+    TCase *c = tcase_create("transfers");
+    tcase_set_timeout(c, 60);
+    tcase_add_test(c, an_answer_streams_into_the_log);
+    tcase_add_test(c, what_comes_together_is_told_once);
+    tcase_add_test(c, bytes_one_at_a_time_make_the_same_answer);
+    tcase_add_test(c, a_json_answer_is_taken_whole);
+    tcase_add_test(c, interim_answers_are_skipped);
+    tcase_add_test(c, requests_one_after_the_other_share_a_connection);
+    tcase_add_test(c, an_idle_connection_that_the_provider_closed_is_not_used);
+    tcase_add_test(c, many_at_once);
+    tcase_add_test(c, a_finished_answer_gives_its_connection_back);
+    tcase_add_test(c, a_body_that_goes_on_after_its_end_is_given_up);
+    tcase_add_test(c, cancelled_before_it_is_sent);
+    tcase_add_test(c, cancelled_while_the_provider_is_silent);
+    tcase_add_test(c, cancelled_inside_progress);
+    tcase_add_test(c, cancelled_inside_the_progress_of_another);
+    tcase_add_test(c, started_inside_progress);
+    tcase_add_test(c, cancel_inside_the_last_progress_changes_nothing);
+    tcase_add_test(c, closing_takes_down_what_runs);
+    suite_add_tcase(s, c);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
