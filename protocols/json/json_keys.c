@@ -4,6 +4,7 @@
 /* An unescaped view of a text, byte by byte. */
 struct reader {
     const char *p, *end;
+    bool escaped;
     char pending[4];
     size_t at, n;
 };
@@ -13,6 +14,8 @@ static int next_byte(struct reader *r)
     if (r->at == r->n) {
         if (r->p == r->end)
             return -1;
+        if (!r->escaped)
+            return (unsigned char)*r->p++;
         r->n = json_decode(&r->p, r->pending);
         r->at = 0;
     }
@@ -26,7 +29,8 @@ int json_compare(struct bytes a, bool a_escaped, struct bytes b, bool b_escaped)
         int order = n > 0 ? memcmp(a.data, b.data, n) : 0;
         return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
     }
-    struct reader ra = {.p = a.data, .end = a.data + a.len}, rb = {.p = b.data, .end = b.data + b.len};
+    struct reader ra = {.p = a.data, .end = a.data + a.len, .escaped = a_escaped};
+    struct reader rb = {.p = b.data, .end = b.data + b.len, .escaped = b_escaped};
     for (;;) {
         int ca = next_byte(&ra), cb = next_byte(&rb);
         if (ca != cb || ca < 0)
@@ -59,7 +63,7 @@ static uint32_t key_hash(const struct json_doc *d, const struct json_node *n)
     uint64_t h = UINT64_C(0xcbf29ce484222325);
 
     if (n->key_escaped) {
-        struct reader r = {.p = key.data, .end = key.data + key.len};
+        struct reader r = {.p = key.data, .end = key.data + key.len, .escaped = true};
         for (int c = next_byte(&r); c >= 0; c = next_byte(&r))
             h = (h ^ (unsigned)c) * UINT64_C(0x100000001b3);
     } else {

@@ -115,7 +115,14 @@ static bool scan_escape(struct json_cursor *c)
     c->p = start + 6;
     if (unit < 0xD800 || unit > 0xDFFF)
         return true;
-    if (unit > 0xDBFF || c->end - c->p < 2 || c->p[0] != '\\' || c->p[1] != 'u')
+    /* Its other half must follow at once; where the text ends before, that is what is wrong. */
+    for (size_t i = 0; i < 2 && unit <= 0xDBFF; i++) {
+        if (c->p + i == c->end)
+            return bad(c, c->end, "");
+        if (c->p[i] != "\\u"[i])
+            return bad(c, start, "half a surrogate pair");
+    }
+    if (unit > 0xDBFF)
         return bad(c, start, "half a surrogate pair");
     if (!scan_hex4(c, start + 8, &second))
         return false;
