@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CHUNK_FIRST = 512, CHUNK_MAX = 16 * 1024, ITEMS_FIRST = 4 };
+enum { CHUNK_FIRST = 512, CHUNK_MAX = 16 * 1024, ITEMS_FIRST = 2 };
 
 struct llm_chunk {
     struct llm_chunk *next;

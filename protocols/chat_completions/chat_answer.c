@@ -33,6 +33,8 @@ void chat_write_usage(const struct llm_usage *u, struct json_writer *w)
     jw_key(w, "prompt_tokens_details");
     jw_object(w);
     jw_kint(w, "cached_tokens", u->cached_tokens);
+    if (u->cache_write_tokens)
+        jw_kint(w, "cache_write_tokens", u->cache_write_tokens);
     jw_object_end(w);
     jw_key(w, "completion_tokens_details");
     jw_object(w);
@@ -65,12 +67,12 @@ static void write_all(const struct llm_log *l, struct json_writer *w, const char
         if (!begun) {
             jw_key(w, key);
             jw_string_begin(w);
+        } else if (e.type == LLM_EV_PART_ADDED && or_kind != kind) {
+            jw_string_piece(w, BYTES("\n\n")); /* a chain of thought in several parts */
         }
         begun = true;
         if (e.type == LLM_EV_DELTA)
             jw_string_piece(w, e.data);
-        else if (e.part > 0 && (kind == LLM_PART_REASONING || kind == LLM_PART_SUMMARY))
-            jw_string_piece(w, BYTES("\n\n"));
     }
     if (begun)
         jw_string_end(w);

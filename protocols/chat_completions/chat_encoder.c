@@ -3,7 +3,7 @@
 /* The log as chat.completion.chunk events. A text delta is the path of every token: its chunk is a prefix
  * that does not change during an answer, the text, and a constant. */
 
-enum { COALESCE_MAX = 16 * 1024, STATE_ROLE_SENT = 1 };
+enum { COALESCE_MAX = 16 * 1024, STATE_ROLE_SENT = 1, STATE_REASONED = 2 };
 
 struct stream {
     struct llm_encoder *e;
@@ -150,7 +150,11 @@ static void send_item(struct stream *s, const struct llm_event *ev)
 /* Parts of a chain of thought are texts of their own: an empty line keeps them apart. */
 static void send_part(struct stream *s, const struct llm_event *ev)
 {
-    if (ev->part == 0 || (ev->kind != LLM_PART_REASONING && ev->kind != LLM_PART_SUMMARY))
+    if (ev->kind != LLM_PART_REASONING && ev->kind != LLM_PART_SUMMARY)
+        return;
+    bool first = !(s->e->state & STATE_REASONED);
+    s->e->state |= STATE_REASONED;
+    if (first)
         return;
     begin_delta(s);
     buf_append_bytes(s->sink->out, BYTES("\"reasoning_content\":\"\\n\\n\""));
