@@ -1,6 +1,6 @@
 #pragma once
-/* Connection caps that all workers agree on: counters in shared memory, one column a worker slot, so that what a killed worker
- * held is given back by zeroing its column. Created by the master before it forks. */
+/* Connection caps that all workers agree on: counters in shared memory, one column a worker slot, so that
+ * what a killed worker held is given back by zeroing its column. Created by the master before it forks. */
 #include "common/bytes.h"
 
 struct caps;
@@ -12,7 +12,8 @@ void caps_destroy(struct caps *c);
 void caps_set_limits(struct caps *c, uint64_t max_total, uint64_t max_per_address);
 
 enum caps_verdict { CAPS_OK, CAPS_TOTAL, CAPS_ADDRESS };
-/* `address`: the peer's address bytes (4 or 16; an IPv6 peer counts by its /64; a Unix peer passes none and counts in the total only). */
+/* `address`: the peer's address bytes (4 or 16; an IPv6 peer counts by its /64; a Unix peer passes none and
+ * counts in the total only). */
 enum caps_verdict caps_acquire(struct caps *c, unsigned slot, struct bytes address);
 void caps_release(struct caps *c, unsigned slot, struct bytes address);
 /* A worker died: its column counts for nothing any more. */

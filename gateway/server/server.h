@@ -1,6 +1,7 @@
 #pragma once
-/* Sockets in, sessions and exchanges out. The only room that knows libwebsockets, which carries TLS, the event loop's view of
- * the sockets and the partial writes; HTTP/1.1 (RFC 9112) and WebSocket (RFC 6455) framing are ours (see README.md here for why). */
+/* Sockets in, sessions and exchanges out. The only room that knows libwebsockets, which carries TLS, the
+ * event loop's view of the sockets and the partial writes; HTTP/1.1 (RFC 9112) and WebSocket (RFC 6455)
+ * framing are ours (see README.md here for why). */
 #include "common/wheel.h"
 #include "gateway/server/caps.h"
 #include "gateway/session/exchange.h"
@@ -11,11 +12,12 @@ struct server_opts {
     uv_loop_t *loop;
     const struct config *cfg;
     struct session_env *env;
-    struct wheel *wheel;      /* advanced by the worker */
-    const int *listen_fds;    /* one for each cfg->listen, bound and listening, non-blocking; borrowed */
-    struct caps *caps;        /* shared by all workers */
-    unsigned caps_slot;       /* this worker's column */
-    void (*before_flush)(void *ctx); /* called once a loop turn before sockets are flushed: the worker's tick */
+    struct wheel *wheel;   /* advanced by the worker */
+    const int *listen_fds; /* one for each cfg->listen, bound and listening, non-blocking; borrowed */
+    struct caps *caps;     /* shared by all workers */
+    unsigned caps_slot;    /* this worker's column */
+    void (*before_flush)(
+        void *ctx); /* called once a loop turn before sockets are flushed: the worker's tick */
     void *ctx;
 };
 
@@ -25,8 +27,10 @@ struct server *server_new(const struct server_opts *o);
 void server_drain(struct server *s, uint64_t deadline_ms);
 /* Connections still open. */
 size_t server_connections(const struct server *s);
-/* Closes everything that is left (1012), libwebsockets' context included; run the loop until it is empty, then server_free. */
+/* Closes everything that is left (1012), libwebsockets' context included; run the loop until it is empty,
+ * then server_free. */
 void server_close(struct server *s);
 void server_free(struct server *s);
-/* Loads certificate and key as server_new would: for `sluice check` and before a reload. Problems go to `report`. */
+/* Loads certificate and key as server_new would: for `sluice check` and before a reload. Problems go to
+ * `report`. */
 enum err server_check_tls(const struct config *cfg, struct buf *report) MUST_USE;

@@ -1,0 +1,301 @@
+#include "gateway/server/http1.h"
+#include "gateway/server/http1_head.h"
+
+enum { MAX_CHUNK_LINE = 256, MAX_SIZE_DIGITS = 16, MAX_BLANK_LINES = 4 };
+
+enum state {
+    START, /* before a request: an empty line or two may stand there (RFC 9112, 2.2) */
+    START_LF,
+    HEAD,
+    LENGTH, /* a body of known length, or none */
+    CHUNK_SIZE,
+    CHUNK_EXTENSION,
+    CHUNK_LINE_LF,
+    CHUNK_DATA,
+    CHUNK_DATA_CR,
+    CHUNK_DATA_LF,
+    TRAILER,
+    TRAILER_NAME,
+    TRAILER_VALUE,
+    TRAILER_LF,
+    TRAILERS_LF,
+    COMPLETE,
+    BAD,
+};
+
+void http1_init(struct http1 *p, size_t max_head, size_t max_body)
+{
+    *p = (struct http1){.max_head = max_head, .max_body = max_body, .state_ = START};
+    buf_init(&p->head_, max_head + 1);
+    buf_init(&p->body_, max_body);
+}
+
+void http1_free(struct http1 *p)
+{
+    buf_free(&p->head_);
+    buf_free(&p->body_);
+}
+
+bool http1_at_start(const struct http1 *p)
+{
+    return p->state_ == START || p->state_ == COMPLETE;
+}
+
+static enum http1_result bad(struct http1 *p, int status, const char *reason)
+{
+    p->state_ = BAD;
+    p->status = status;
+    p->reason = reason;
+    return HTTP1_BAD;
+}
+
+static void begin(struct http1 *p)
+{
+    buf_reset(&p->head_);
+    buf_free(&p->body_);
+    p->body = (struct bytes){NULL, 0};
+    p->drop = false;
+    p->blank_lines_ = p->digits_ = 0;
+    p->overhead_ = 0;
+    p->left_ = p->decoded_ = 0;
+    p->state_ = START;
+}
+
+static char eat(struct bytes *in)
+{
+    char c = in->data[0];
+    *in = bytes_skip(*in, 1);
+    return c;
+}
+
+static enum http1_result feed_start(struct http1 *p, struct bytes *in)
+{
+    while (in->len > 0) {
+        if (p->state_ == START_LF) {
+            if (eat(in) != '\n' || ++p->blank_lines_ > MAX_BLANK_LINES)
+                return bad(p, 400, "a line does not end in CR LF");
+            p->state_ = START;
+        } else if (in->data[0] == '\r') {
+            eat(in);
+            p->state_ = START_LF;
+        } else if (!http1_is_token_char(in->data[0])) {
+            return bad(p, 400, "this is not HTTP/1.1");
+        } else {
+            p->state_ = HEAD;
+            return HTTP1_MORE;
+        }
+    }
+    return HTTP1_MORE;
+}
+
+static enum http1_result take_head(struct http1 *p, struct bytes head, struct http1_request *req)
+{
+    struct http1_framing framing;
+    const char *reason;
+    int status = http1_parse_head(head, p->max_body, req, &framing, &reason);
+    if (status != 0)
+        return bad(p, status, reason);
+    p->state_ = framing.chunked ? CHUNK_SIZE : LENGTH;
+    p->left_ = framing.length;
+    return HTTP1_HEAD;
+}
+
+/* A lone LF would be waited on until the deadline; it is refused as soon as it is seen. */
+static bool bare_lf(struct bytes s, size_t from)
+{
+    for (;;) {
+        const char *lf = from < s.len ? memchr(s.data + from, '\n', s.len - from) : NULL;
+        if (!lf)
+            return false;
+        if (lf == s.data || lf[-1] != '\r')
+            return true;
+        from = (size_t)(lf - s.data) + 1;
+    }
+}
+
+static size_t head_end(struct bytes s, size_t from)
+{
+    const char *end = from < s.len ? memmem(s.data + from, s.len - from, "\r\n\r\n", 4) : NULL;
+    return end ? (size_t)(end - s.data) + 4 : 0;
+}
+
+/* The usual head comes whole and is parsed where it lies; another is gathered. */
+static enum http1_result feed_head(struct http1 *p, struct bytes *in, struct http1_request *req)
+{
+    const size_t before = p->head_.len;
+    struct bytes all = *in;
+    if (before > 0) {
+        size_t take = MIN(in->len, p->head_.max - before);
+        if (buf_append(&p->head_, in->data, take) != ERR_OK)
+            return bad(p, 503, "out of memory");
+        all = buf_bytes(&p->head_);
+    }
+    size_t end = head_end(all, before > 3 ? before - 3 : 0);
+    if ((end > 0 ? end : all.len) > p->max_head)
+        return bad(p, 431, "the head is larger than allowed");
+    if (end > 0) {
+        *in = bytes_skip(*in, end - before);
+        return take_head(p, bytes_of(all.data, end), req);
+    }
+    if (bare_lf(all, before))
+        return bad(p, 400, "a line does not end in CR LF");
+    if (before == 0 && buf_append(&p->head_, in->data, in->len) != ERR_OK)
+        return bad(p, 503, "out of memory");
+    *in = (struct bytes){NULL, 0};
+    return HTTP1_MORE;
+}
+
+static bool store(struct http1 *p, struct bytes *in, size_t n)
+{
+    bool ok = p->drop || buf_append(&p->body_, in->data, n) == ERR_OK;
+    *in = bytes_skip(*in, n);
+    p->left_ -= n;
+    p->decoded_ += n;
+    return ok;
+}
+
+static enum http1_result complete(struct http1 *p)
+{
+    p->state_ = COMPLETE;
+    return HTTP1_COMPLETE;
+}
+
+static enum http1_result feed_length(struct http1 *p, struct bytes *in)
+{
+    if (p->left_ <= in->len && p->body_.len == 0) {
+        p->body = p->drop ? (struct bytes){NULL, 0} : bytes_of(in->data, (size_t)p->left_);
+        *in = bytes_skip(*in, (size_t)p->left_);
+        p->left_ = 0;
+        return complete(p);
+    }
+    if (!store(p, in, (size_t)MIN(p->left_, in->len)))
+        return bad(p, 503, "out of memory");
+    p->body = buf_bytes(&p->body_);
+    return p->left_ == 0 ? complete(p) : HTTP1_MORE;
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+static enum http1_result feed_chunk_size(struct http1 *p, char c)
+{
+    int digit = hex_value(c);
+    if (digit >= 0) {
+        if (++p->digits_ > MAX_SIZE_DIGITS)
+            return bad(p, 400, "malformed chunk size");
+        /* Before the shift, so that it cannot overflow. */
+        if (p->left_ > (p->max_body - p->decoded_) / 16 ||
+            p->left_ * 16 + (unsigned)digit > p->max_body - p->decoded_)
+            return bad(p, 413, "the body is larger than allowed");
+        p->left_ = p->left_ * 16 + (unsigned)digit;
+        return HTTP1_MORE;
+    }
+    if (p->digits_ == 0 || (c != '\r' && c != ';'))
+        return bad(p, 400, "malformed chunk size");
+    p->state_ = c == '\r' ? CHUNK_LINE_LF : CHUNK_EXTENSION;
+    return HTTP1_MORE;
+}
+
+static enum http1_result feed_chunk_line(struct http1 *p, char c)
+{
+    switch (p->state_) {
+    case CHUNK_SIZE:
+        return feed_chunk_size(p, c);
+    case CHUNK_EXTENSION:
+        if (c == '\r')
+            p->state_ = CHUNK_LINE_LF;
+        else if (!http1_is_field_char(c) || ++p->overhead_ > MAX_CHUNK_LINE)
+            return bad(p, 400, "malformed chunk extension");
+        return HTTP1_MORE;
+    case CHUNK_LINE_LF:
+        p->overhead_ = 0;
+        p->digits_ = 0;
+        p->state_ = p->left_ > 0 ? CHUNK_DATA : TRAILER;
+        break;
+    case CHUNK_DATA_CR:
+        p->state_ = CHUNK_DATA_LF;
+        return c == '\r' ? HTTP1_MORE : bad(p, 400, "a chunk is longer than its size");
+    default: /* CHUNK_DATA_LF */
+        p->state_ = CHUNK_SIZE;
+        break;
+    }
+    return c == '\n' ? HTTP1_MORE : bad(p, 400, "a line does not end in CR LF");
+}
+
+/* Trailer fields are checked and forgotten. */
+static enum http1_result feed_trailer(struct http1 *p, char c)
+{
+    if (++p->overhead_ > p->max_head)
+        return bad(p, 431, "the trailers are larger than allowed");
+    switch (p->state_) {
+    case TRAILER:
+        if (c != '\r' && !http1_is_token_char(c))
+            return bad(p, 400, "malformed trailer");
+        p->state_ = c == '\r' ? TRAILERS_LF : TRAILER_NAME;
+        return HTTP1_MORE;
+    case TRAILER_NAME:
+        if (c != ':' && !http1_is_token_char(c))
+            return bad(p, 400, "malformed trailer");
+        p->state_ = c == ':' ? TRAILER_VALUE : TRAILER_NAME;
+        return HTTP1_MORE;
+    case TRAILER_VALUE:
+        if (c != '\r' && !http1_is_field_char(c))
+            return bad(p, 400, "malformed trailer");
+        p->state_ = c == '\r' ? TRAILER_LF : TRAILER_VALUE;
+        return HTTP1_MORE;
+    default: /* TRAILER_LF, TRAILERS_LF */
+        if (c != '\n')
+            return bad(p, 400, "a line does not end in CR LF");
+        if (p->state_ == TRAILER_LF) {
+            p->state_ = TRAILER;
+            return HTTP1_MORE;
+        }
+        p->body = buf_bytes(&p->body_);
+        return complete(p);
+    }
+}
+
+static enum http1_result feed_chunked(struct http1 *p, struct bytes *in)
+{
+    enum http1_result r = HTTP1_MORE;
+    while (in->len > 0 && r == HTTP1_MORE) {
+        if (p->state_ == CHUNK_DATA) {
+            if (!store(p, in, (size_t)MIN(p->left_, in->len)))
+                return bad(p, 503, "out of memory");
+            if (p->left_ == 0)
+                p->state_ = CHUNK_DATA_CR;
+        } else if (p->state_ >= TRAILER) {
+            r = feed_trailer(p, eat(in));
+        } else {
+            r = feed_chunk_line(p, eat(in));
+        }
+    }
+    return r;
+}
+
+enum http1_result http1_feed(struct http1 *p, struct bytes *in, struct http1_request *req)
+{
+    if (p->state_ == BAD)
+        return HTTP1_BAD;
+    if (p->state_ == COMPLETE)
+        begin(p);
+    if (p->state_ == START || p->state_ == START_LF) {
+        if (feed_start(p, in) == HTTP1_BAD)
+            return HTTP1_BAD;
+        if (in->len == 0)
+            return HTTP1_MORE;
+    }
+    if (p->state_ == HEAD)
+        return in->len > 0 ? feed_head(p, in, req) : HTTP1_MORE;
+    if (p->state_ == LENGTH)
+        return feed_length(p, in);
+    return feed_chunked(p, in);
+}

@@ -1,0 +1,59 @@
+#pragma once
+/* A connection that speaks HTTP: its requests, one after the other, and their answers. */
+#include "gateway/server/conn.h"
+
+struct route;
+
+struct http_conn {
+    struct http1 parser;
+    struct buf held; /* what came in behind the request that is being answered */
+    /* Of the request in hand. */
+    const struct route *route;
+    const struct web_asset *asset;
+    const struct config_key *key;
+    struct exchange *exchange;
+    struct api_error *refusal; /* it is refused, as soon as its body has been read and forgotten */
+    struct buf headers;        /* whole header lines that its answer will have, whatever it is */
+    uint64_t event_ms;         /* when its stream last carried something */
+    char request_id[ID_MAX];
+    bool client_id; /* request_id is the client's own */
+    bool keep_alive, http10, head_only, expecting;
+    bool options;      /* only the question what is allowed */
+    bool not_modified; /* the client has the file */
+    bool streaming;    /* the head of a stream has been sent */
+};
+
+/* Bytes from the client; may end with the connection being a WebSocket. */
+void http_input(struct conn *c, char *data, size_t len);
+/* Goes on with an exchange, or with held requests. */
+void http_flush(struct conn *c);
+/* When something is due; UINT64_MAX: nothing. And does it. */
+uint64_t http_due(const struct conn *c);
+void http_timer(struct conn *c, uint64_t now);
+void http_conn_free(struct http_conn *h); /* NULL-safe */
+
+/* http_front.c: what a request asks for. Called with the head: routes, refuses (sets `refusal`) or upgrades.
+ */
+void front_head(struct conn *c, const struct http1_request *req);
+/* Called with the whole body, in CONN_ANSWER: answers, or starts an exchange. */
+void front_body(struct conn *c, struct bytes body);
+/* Sets the refusal. The last word counts. */
+void front_refuse(struct conn *c, const struct api_error *e);
+
+/* http_answer.c: answers on the wire. */
+enum { HTTP_HEAD_ROOM = 4096, HTTP_HEADERS_MAX = 2560 };
+
+struct answer {
+    int status;
+    const char *content_type; /* NULL: no body, and no Content-Length */
+    int retry_after_s;
+};
+/* The body is appended to what this returns; then http_answer_send. */
+struct buf *http_answer_begin(struct conn *c);
+void http_answer_send(struct conn *c, const struct answer *a);
+/* An OpenAI error object. */
+void http_answer_error(struct conn *c, const struct api_error *e);
+/* A stream: its pieces are appended to what this returns, each then sent, the first one with the head, `last`
+ * with the end. */
+struct buf *http_stream_begin(struct conn *c);
+void http_stream_send(struct conn *c, bool last);

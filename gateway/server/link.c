@@ -1,0 +1,189 @@
+/* All of libwebsockets: its raw socket role carries the event loop's view of a socket, and TLS. Its callbacks
+ * only translate. */
+#include "common/log.h"
+#include "gateway/server/conn.h"
+#include <errno.h>
+#include <libwebsockets.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#define PROTOCOL "sluice"
+
+static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+    struct conn *c;
+    switch (reason) {
+    case LWS_CALLBACK_RAW_RX:
+        c = lws_get_opaque_user_data(wsi);
+        if (!c || conn_dead(c))
+            return -1;
+        /* It gives a TLS connection some seconds for its first bytes, and would close it in mid-stream. */
+        if (c->tls && !c->served)
+            lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+        conn_input(c, in, len);
+        return 0;
+    case LWS_CALLBACK_RAW_WRITEABLE:
+        c = lws_get_opaque_user_data(wsi);
+        if (!c || conn_dead(c))
+            return -1;
+        conn_writable(c);
+        return 0;
+    case LWS_CALLBACK_RAW_CLOSE:
+        c = lws_get_opaque_user_data(wsi);
+        lws_set_opaque_user_data(wsi, NULL);
+        if (c)
+            conn_closed(c);
+        return 0;
+    case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
+        tls_tune(user);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+static const struct lws_protocols protocols[] = {{.name = PROTOCOL, .callback = on_event}, {.name = NULL}};
+
+/* No validity pings of its own: each would be a timer in a linear list. */
+static const lws_retry_bo_t no_retry = {.secs_since_valid_ping = 0};
+
+static void on_log(int level, const char *line)
+{
+    int n = (int)strcspn(line, "\n");
+    if (level == LLL_ERR)
+        LOG_WARN("libwebsockets says=\"%.*s\"", n, line);
+    else
+        LOG_DEBUG("libwebsockets says=\"%.*s\"", n, line);
+}
+
+static struct lws_vhost *make_vhost(struct server *s, const char *name, const struct config_listener *tls)
+{
+    struct lws_context_creation_info info = {0};
+    info.vhost_name = name;
+    info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
+    info.protocols = protocols;
+    info.retry_and_idle_policy = &no_retry;
+    if (tls) {
+        info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+        info.ssl_cert_filepath = tls->certificate;
+        info.ssl_private_key_filepath = tls->key;
+        info.alpn = "http/1.1";
+    }
+    return lws_create_vhost(s->context, &info);
+}
+
+static enum err open_vhosts(struct server *s)
+{
+    struct lws_vhost *plain = NULL;
+    for (size_t i = 0; i < s->n_listeners; i++) {
+        struct listener *l = &s->listeners[i];
+        char name[32];
+        snprintf(name, sizeof(name), "tls-%zu", i);
+        if (l->cfg->tls) {
+            l->vhost = make_vhost(s, name, l->cfg);
+        } else {
+            plain = plain ? plain : make_vhost(s, "plain", NULL);
+            l->vhost = plain;
+        }
+        if (!l->vhost)
+            return ERR_INVALID;
+    }
+    return ERR_OK;
+}
+
+enum err link_open(struct server *s)
+{
+    struct lws_context_creation_info info = {0};
+    void *loops[1] = {s->o.loop};
+    lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
+    info.port = CONTEXT_PORT_NO_LISTEN;
+    info.options =
+        LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+    info.foreign_loops = loops;
+    info.pcontext = &s->context;
+    info.pt_serv_buf_size = RECEIVE_BUFFER;
+    info.retry_and_idle_policy = &no_retry;
+    s->context = lws_create_context(&info);
+    return s->context ? open_vhosts(s) : ERR_NOMEM;
+}
+
+void link_close(struct server *s)
+{
+    if (s->context)
+        lws_context_destroy(s->context);
+}
+
+enum err link_adopt(struct listener *l, struct conn *c, int fd)
+{
+    lws_adopt_desc_t d = {0};
+    d.vh = l->vhost;
+    d.type = LWS_ADOPT_SOCKET | (l->cfg->tls ? LWS_ADOPT_ALLOW_SSL : 0);
+    d.fd.sockfd = fd;
+    d.vh_prot_name = PROTOCOL;
+    d.opaque = c;
+    c->wsi = lws_adopt_descriptor_vhost_via_info(&d);
+    return c->wsi ? ERR_OK : ERR_CLOSED;
+}
+
+static enum err write_plain(int fd, struct bytes data, size_t *ret_written)
+{
+    ssize_t n;
+    do
+        n = send(fd, data.data, data.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+        return ERR_CLOSED;
+    *ret_written = n < 0 ? 0 : (size_t)n;
+    return ERR_OK;
+}
+
+/* A record at a time, until the socket is full. */
+static enum err write_tls(SSL *ssl, struct bytes data, size_t *ret_written)
+{
+    size_t done = 0;
+    while (done < data.len) {
+        size_t n = 0;
+        ERR_clear_error();
+        if (SSL_write_ex(ssl, data.data + done, data.len - done, &n) != 1) {
+            int e = SSL_get_error(ssl, 0);
+            ERR_clear_error();
+            if (e != SSL_ERROR_WANT_WRITE && e != SSL_ERROR_WANT_READ)
+                return ERR_CLOSED;
+            break;
+        }
+        done += n;
+    }
+    *ret_written = done;
+    return ERR_OK;
+}
+
+/* Not lws_write: a raw socket of which it buffers a partial write is not read any more, while poll keeps
+ * reporting what comes in on it: the loop spins, and the peer's pongs and leaving go unseen. */
+enum err link_write(struct lws *wsi, struct bytes data, size_t *ret_written)
+{
+    SSL *ssl = lws_get_ssl(wsi);
+    return ssl ? write_tls(ssl, data, ret_written) : write_plain(lws_get_socket_fd(wsi), data, ret_written);
+}
+
+void link_want_write(struct lws *wsi)
+{
+    lws_callback_on_writable(wsi);
+}
+
+void link_shutdown(struct lws *wsi)
+{
+    SSL *ssl = lws_get_ssl(wsi);
+    if (ssl && SSL_is_init_finished(ssl)) {
+        ERR_clear_error();
+        SSL_shutdown(ssl);
+        ERR_clear_error();
+    }
+    shutdown(lws_get_socket_fd(wsi), SHUT_WR);
+}
+
+void link_kill(struct lws *wsi)
+{
+    lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
+}

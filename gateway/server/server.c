@@ -1,0 +1,162 @@
+#include "gateway/server/server.h"
+#include "common/log.h"
+#include "gateway/server/conn.h"
+#include <stdlib.h>
+
+size_t server_out_max(const struct config *cfg)
+{
+    /* An answer's text, or an echoed request, in which every byte had to be escaped; twice, as a terminal
+     * event repeats it. */
+    return (size_t)(cfg->limits.max_response_bytes + cfg->limits.max_message_bytes) * 12 + 1024 * 1024;
+}
+
+/* All that is left, at once: the library's context, and our handles. */
+static void take_down(uv_timer_t *t)
+{
+    struct server *s = t->data;
+    if (s->phase == SERVER_CLOSED)
+        return;
+    s->phase = SERVER_CLOSED;
+    LIST_EACH(&s->conns, node)
+    {
+        struct conn *c = CONTAINER_OF(node, struct conn, all_);
+        list_remove(&c->fate_);
+        if (c->wsi)
+            link_kill(c->wsi);
+    }
+    flush_reap(s);
+    for (size_t i = 0; i < s->n_listeners; i++)
+        uv_close((uv_handle_t *)&s->listeners[i].poll, NULL);
+    uv_close((uv_handle_t *)&s->prepare, NULL);
+    uv_close((uv_handle_t *)&s->again, NULL);
+    uv_close((uv_handle_t *)&s->last, NULL);
+    link_close(s);
+}
+
+static void on_prepare(uv_prepare_t *h)
+{
+    struct server *s = h->data;
+    flush_turn(s);
+    if (s->phase == SERVER_CLOSING && s->n_conns == 0)
+        uv_timer_start(&s->last, take_down, 0, 0);
+}
+
+static void init_handles(struct server *s)
+{
+    uv_prepare_init(s->o.loop, &s->prepare);
+    uv_idle_init(s->o.loop, &s->again);
+    uv_timer_init(s->o.loop, &s->last);
+    s->prepare.data = s->again.data = s->last.data = s;
+    for (size_t i = 0; i < s->n_listeners; i++) {
+        struct listener *l = &s->listeners[i];
+        uv_poll_init(s->o.loop, &l->poll, l->fd);
+        l->poll.data = l;
+        accept_start(l);
+    }
+    uv_prepare_start(&s->prepare, on_prepare);
+}
+
+static struct server *alloc_server(const struct server_opts *o)
+{
+    struct server *s = calloc(1, sizeof(*s));
+    if (!s)
+        return NULL;
+    s->o = *o;
+    s->cfg = o->cfg;
+    s->n_listeners = o->cfg->n_listen;
+    s->listeners = calloc(s->n_listeners, sizeof(*s->listeners));
+    if (!s->listeners) {
+        free(s);
+        return NULL;
+    }
+    for (size_t i = 0; i < s->n_listeners; i++) {
+        s->listeners[i].server = s;
+        s->listeners[i].cfg = &o->cfg->listen[i];
+        s->listeners[i].fd = o->listen_fds[i];
+    }
+    list_init(&s->conns);
+    list_init(&s->dirty);
+    list_init(&s->doomed);
+    list_init(&s->gone);
+    wheel_timer_init(&s->accept_pause, NULL);
+    buf_init(&s->out, server_out_max(o->cfg));
+    s->date_s = INT64_MIN;
+    return s;
+}
+
+static void free_all(struct server *s)
+{
+    buf_free(&s->out);
+    free(s->listeners);
+    free(s);
+}
+
+/* The library takes itself down in steps, with turns of the loop between them. */
+static void destroy_context(struct server *s, uv_run_mode mode)
+{
+    enum { STEPS = 4 };
+    for (int i = 0; i < STEPS && s->context; i++) {
+        link_close(s);
+        uv_run(s->o.loop, mode);
+    }
+}
+
+struct server *server_new(const struct server_opts *o)
+{
+    struct buf report;
+    buf_init(&report, 4096);
+    if (server_check_tls(o->cfg, &report) != ERR_OK) {
+        LOG_ERROR("server tls=\"%.*s\"", BYTES_FMT(buf_bytes(&report)));
+        buf_free(&report);
+        return NULL;
+    }
+    buf_free(&report);
+    struct server *s = alloc_server(o);
+    if (!s)
+        return NULL;
+    if (link_open(s) != ERR_OK) {
+        LOG_ERROR("server libwebsockets does not start");
+        destroy_context(s, UV_RUN_NOWAIT);
+        free_all(s);
+        return NULL;
+    }
+    init_handles(s);
+    return s;
+}
+
+void server_drain(struct server *s, uint64_t deadline_ms)
+{
+    if (s->phase != SERVER_SERVING)
+        return;
+    s->phase = SERVER_DRAINING;
+    s->drain_ms = deadline_ms;
+    s->o.env->draining = true;
+    accept_stop(s);
+    LIST_EACH(&s->conns, node)
+    conn_drain(CONTAINER_OF(node, struct conn, all_));
+}
+
+size_t server_connections(const struct server *s)
+{
+    return s->n_conns;
+}
+
+void server_close(struct server *s)
+{
+    if (s->phase >= SERVER_CLOSING)
+        return;
+    s->phase = SERVER_CLOSING;
+    accept_stop(s);
+    LIST_EACH(&s->conns, node)
+    conn_shut(CONTAINER_OF(node, struct conn, all_));
+    uv_timer_start(&s->last, take_down, s->n_conns == 0 ? 0 : LAST_MS, 0);
+}
+
+void server_free(struct server *s)
+{
+    if (!s)
+        return;
+    destroy_context(s, UV_RUN_DEFAULT);
+    flush_reap(s);
+    free_all(s);
+}

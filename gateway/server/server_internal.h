@@ -1,0 +1,95 @@
+#pragma once
+/* What the files of this room share. */
+#include "common/fsm.h"
+#include "gateway/server/http1.h"
+#include "gateway/server/server.h"
+#include "gateway/web/web.h"
+
+struct lws;
+struct lws_context;
+struct lws_vhost;
+struct conn;
+
+enum {
+    FLUSH_BUDGET = 64 * 1024,   /* of one connection, a loop turn */
+    OUT_KEEP = 256 * 1024,      /* the shared output buffer is given back when it has grown past this */
+    HELD_MAX = 64 * 1024,       /* of pipelined requests, while one is being answered */
+    CONTROL_MAX = 16 * 1024,    /* of pongs that wait for a slow socket */
+    REFUSED_MAX = 64,           /* connections past the caps that are kept long enough to be told so */
+    ACCEPT_BURST = 64,          /* accepted a listener, a loop turn */
+    ACCEPT_PAUSE_MS = 100,      /* when the process is out of descriptors */
+    CLOSING_MS = 5000,          /* for the peer's close frame */
+    LINGER_MS = 2000,           /* for the peer's end of the stream, after ours */
+    LAST_MS = 500,              /* server_close: for the last close frames */
+    SEND_BUFFER = 128 * 1024,   /* SO_SNDBUF: without it the kernel hides megabytes of a slow client */
+    RECEIVE_BUFFER = 32 * 1024, /* one a worker: what one read can bring */
+};
+
+struct listener {
+    struct server *server;
+    const struct config_listener *cfg;
+    struct lws_vhost *vhost;
+    uv_poll_t poll;
+    int fd;
+};
+
+enum server_phase { SERVER_SERVING, SERVER_DRAINING, SERVER_CLOSING, SERVER_CLOSED };
+
+struct server {
+    struct server_opts o;
+    const struct config *cfg;
+    enum server_phase phase;
+    uint64_t drain_ms; /* what clients are told */
+    struct lws_context *context;
+    struct listener *listeners;
+    size_t n_listeners;
+    uv_prepare_t prepare;
+    uv_idle_t again; /* runs while something is left for the next turn */
+    uv_timer_t last; /* server_close's deadline */
+    struct wheel_timer accept_pause;
+    bool timer_armed; /* during a flush: the worker looks at the wheel before it */
+    struct list conns;
+    struct list dirty;  /* have something to write or to go on with */
+    struct list doomed; /* to be closed at the end of the turn */
+    struct list gone;   /* socket closed: to be freed at the beginning of the next */
+    size_t n_conns;
+    unsigned n_refused;
+    struct buf out;               /* where every connection encodes, one at a time */
+    struct http1_request request; /* the head being looked at */
+    char date[32];
+    int64_t date_s;
+};
+
+/* The loop's time; the same clock as clock_mono_ms, read once a turn. */
+static inline uint64_t server_now(const struct server *s)
+{
+    return uv_now(s->o.loop);
+}
+/* A log of the room's own size is encoded into one message at worst: this bounds it, framing and escapes
+ * included. */
+size_t server_out_max(const struct config *cfg);
+
+/* accept.c */
+void accept_start(struct listener *l);
+void accept_stop(struct server *s);
+
+/* flush.c: one loop turn's work. */
+void flush_turn(struct server *s);
+void flush_reap(struct server *s);
+
+/* link.c: all of libwebsockets. */
+enum err link_open(struct server *s) MUST_USE;
+void link_close(struct server *s);
+/* Gives an accepted socket to libwebsockets, which owns it from here on, whatever the result. */
+enum err link_adopt(struct listener *l, struct conn *c, int fd) MUST_USE;
+/* Writes what the socket takes. ERR_CLOSED: it is broken. */
+enum err link_write(struct lws *wsi, struct bytes data, size_t *ret_written) MUST_USE;
+/* conn_writable will be called once. */
+void link_want_write(struct lws *wsi);
+/* Ends our half of the stream, politely. */
+void link_shutdown(struct lws *wsi);
+/* Closes now; conn_closed is called from inside. Never from inside one of libwebsockets' callbacks. */
+void link_kill(struct lws *wsi);
+
+/* tls.c */
+void tls_tune(void *ssl_ctx);

@@ -1,0 +1,34 @@
+#pragma once
+/* A connection that speaks WebSocket: frames to the session and back, pings, the closing handshake. */
+#include "gateway/server/conn.h"
+#include "gateway/server/ws.h"
+
+struct ws_conn {
+    struct session *session; /* NULL: /echo, or closing */
+    struct ws_receiver receiver;
+    struct buf queue;    /* framed control frames, and echoes */
+    size_t pong_at_;     /* where the pong at the end of the queue begins, if pong_last */
+    uint64_t live_ms;    /* last whole frame from the client */
+    uint64_t ping_ms;    /* our last ping */
+    uint16_t close_code; /* we want to close, when all is said; 0: no */
+    bool pong_last;
+    bool echo;
+    bool hang_up; /* nothing more is expected from the peer: end the stream once all is written */
+    char close_reason[64];
+};
+
+/* Turns the connection into a WebSocket. `key` NULL: /echo. ERR_NOMEM. */
+enum err ws_open(struct conn *c, const struct config_key *key) MUST_USE;
+void ws_input(struct conn *c, char *data, size_t len);
+void ws_flush(struct conn *c);
+uint64_t ws_due(const struct conn *c);
+void ws_timer(struct conn *c, uint64_t now);
+/* Closes with that code once everything queued has been pulled. */
+void ws_close_later(struct conn *c, unsigned code, const char *reason);
+/* The close frame goes now, behind what has been framed already. */
+void ws_close_now(struct conn *c, unsigned code, const char *reason);
+void ws_drain(struct conn *c);
+void ws_conn_free(struct ws_conn *w); /* NULL-safe */
+
+/* What sessions and exchanges call back. */
+extern const struct carrier conn_carrier;
