@@ -60,6 +60,7 @@ const struct config_keydef config_keys[] = {
     LIMIT(max_header_bytes, CONFIG_SIZE, "16KiB", KIB, MIB, "request line and headers of one request"),
     LIMIT(max_in_flight_per_session, CONFIG_NUMBER, "16", 1, 1024, "answers at once on one WebSocket"),
     LIMIT(max_json_depth, CONFIG_NUMBER, "32", 4, 256, "nesting of one message"),
+    LIMIT(max_json_nodes, CONFIG_NUMBER, "100000", 100, 10000000, "values in one message"),
     LIMIT(max_lanes_per_session, CONFIG_NUMBER, "32", 1, 1024, "named lanes of one WebSocket"),
     LIMIT(max_message_bytes, CONFIG_SIZE, "1MiB", 128, GIB, "one WebSocket message, or one HTTP body"),
     LIMIT(max_queued_per_session, CONFIG_NUMBER, "64", 0, 4096, "requests that wait on one WebSocket"),
