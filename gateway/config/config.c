@@ -18,7 +18,7 @@ static unsigned count_cpus(void)
     return (unsigned)MAX(1, MIN(CPU_COUNT(&set), WORKERS_MAX));
 }
 
-static void read_and_check(struct config *c, const struct node *root, struct problems *p)
+static void read_and_check(struct config *c, struct node *root, struct problems *p)
 {
     read_config(c, root, p);
     check_listeners(c, root, p);

@@ -10,7 +10,7 @@ struct reader {
     struct problems *problems;
 };
 
-static void read_map(struct reader *r, const struct node *map, const char *table_path, char *record);
+static void read_map(struct reader *r, struct node *map, const char *table_path, char *record);
 
 /* The value as messages may show it. */
 static void shown(const struct node *n, char out[SHOWN_MAX + 8])
@@ -31,8 +31,9 @@ static const char *kind_name(const struct node *n)
 }
 
 /* "WHAT; allowed: ..." */
-static void refuse(struct reader *r, const struct node *n, const struct config_keydef *d, const char *what)
+static void refuse(struct reader *r, struct node *n, const struct config_keydef *d, const char *what)
 {
+    n->bad = true;
     struct buf allowed;
     buf_init(&allowed, ALLOWED_MAX);
     value_allowed(d, &allowed);
@@ -40,19 +41,19 @@ static void refuse(struct reader *r, const struct node *n, const struct config_k
     buf_free(&allowed);
 }
 
-static void refuse_kind(struct reader *r, const struct node *n, const struct config_keydef *d)
+static void refuse_kind(struct reader *r, struct node *n, const struct config_keydef *d)
 {
     char what[64];
     (void)snprintf(what, sizeof(what), "is %s", kind_name(n));
     refuse(r, n, d, what);
 }
 
-static void no_memory(struct reader *r, const struct node *n)
+static void no_memory(struct reader *r, struct node *n)
 {
     node_problem(r->problems, n, "out of memory");
 }
 
-static void unknown_key(struct reader *r, const struct node *n, const char *table_path)
+static void unknown_key(struct reader *r, struct node *n, const char *table_path)
 {
     struct buf names;
     buf_init(&names, ALLOWED_MAX);
@@ -86,8 +87,7 @@ static void store(char *record, const struct config_keydef *d, uint64_t value)
 }
 
 /* A string that may be used: *ret is the tree's. */
-static bool read_text(struct reader *r, const struct node *n, const struct config_keydef *d,
-                      struct bytes *ret)
+static bool read_text(struct reader *r, struct node *n, const struct config_keydef *d, struct bytes *ret)
 {
     if (n->kind != NODE_SCALAR || node_is_null(n)) {
         refuse_kind(r, n, d);
@@ -115,7 +115,7 @@ static bool read_text(struct reader *r, const struct node *n, const struct confi
     return true;
 }
 
-static void read_string(struct reader *r, const struct node *n, const struct config_keydef *d, char *record)
+static void read_string(struct reader *r, struct node *n, const struct config_keydef *d, char *record)
 {
     struct bytes text;
     if (!read_text(r, n, d, &text) || d->at == CONFIG_ELSEWHERE)
@@ -133,7 +133,7 @@ static void read_string(struct reader *r, const struct node *n, const struct con
     memcpy(record + d->at, &copy.data, sizeof(copy.data));
 }
 
-static void read_scalar(struct reader *r, const struct node *n, const struct config_keydef *d, char *record)
+static void read_scalar(struct reader *r, struct node *n, const struct config_keydef *d, char *record)
 {
     if (n->kind != NODE_SCALAR || node_is_null(n)) {
         refuse_kind(r, n, d);
@@ -159,8 +159,8 @@ static void read_scalar(struct reader *r, const struct node *n, const struct con
     refuse(r, n, d, what);
 }
 
-static bool read_list_head(struct reader *r, const struct node *n, const struct config_keydef *d,
-                           char *record, char **ret_items)
+static bool read_list_head(struct reader *r, struct node *n, const struct config_keydef *d, char *record,
+                           char **ret_items)
 {
     if (n->kind != NODE_LIST) {
         refuse_kind(r, n, d);
@@ -183,12 +183,12 @@ static bool read_list_head(struct reader *r, const struct node *n, const struct 
     return true;
 }
 
-static void read_strings(struct reader *r, const struct node *n, const struct config_keydef *d, char *record)
+static void read_strings(struct reader *r, struct node *n, const struct config_keydef *d, char *record)
 {
     char *items;
     if (!read_list_head(r, n, d, record, &items))
         return;
-    for (const struct node *item = n->first; item; item = item->next, items += d->width) {
+    for (struct node *item = n->first; item; item = item->next, items += d->width) {
         struct bytes text, copy;
         if (!read_text(r, item, d, &text))
             continue;
@@ -199,14 +199,14 @@ static void read_strings(struct reader *r, const struct node *n, const struct co
     }
 }
 
-static void read_maps(struct reader *r, const struct node *n, const struct config_keydef *d, char *record)
+static void read_maps(struct reader *r, struct node *n, const struct config_keydef *d, char *record)
 {
     char *items;
     if (!read_list_head(r, n, d, record, &items))
         return;
     char item_path[PATH_MAX_LEN];
     (void)snprintf(item_path, sizeof(item_path), "%s[]", d->path);
-    for (const struct node *item = n->first; item; item = item->next, items += d->width) {
+    for (struct node *item = n->first; item; item = item->next, items += d->width) {
         if (item->kind == NODE_MAP)
             read_map(r, item, item_path, items);
         else
@@ -214,7 +214,7 @@ static void read_maps(struct reader *r, const struct node *n, const struct confi
     }
 }
 
-static void read_value(struct reader *r, const struct node *n, const struct config_keydef *d, char *record)
+static void read_value(struct reader *r, struct node *n, const struct config_keydef *d, char *record)
 {
     switch (d->type) {
     case CONFIG_MAP:
@@ -240,7 +240,7 @@ static void read_value(struct reader *r, const struct node *n, const struct conf
 
 /* The key is not written: its default, or a problem if it must be. `map` NULL: its map is not written either.
  */
-static void read_absent(struct reader *r, const struct node *map, const struct config_keydef *d, char *record)
+static void read_absent(struct reader *r, struct node *map, const struct config_keydef *d, char *record)
 {
     if (d->type == CONFIG_MAP) {
         read_map(r, NULL, d->path, record);
@@ -261,19 +261,19 @@ static void read_absent(struct reader *r, const struct node *map, const struct c
 }
 
 /* `map` NULL: not written. `record` is where the offsets of its keys count from. */
-static void read_map(struct reader *r, const struct node *map, const char *table_path, char *record)
+static void read_map(struct reader *r, struct node *map, const char *table_path, char *record)
 {
     for (size_t i = 0; i < config_n_keys; i++) {
         const struct config_keydef *d = &config_keys[i];
         if (!config_key_in(d, table_path))
             continue;
-        const struct node *n = node_get(map, config_key_leaf(d));
+        struct node *n = node_get(map, config_key_leaf(d));
         if (n)
             read_value(r, n, d, record);
         else
             read_absent(r, map, d, record);
     }
-    for (const struct node *n = map ? map->first : NULL; n; n = n->next) {
+    for (struct node *n = map ? map->first : NULL; n; n = n->next) {
         char path[PATH_MAX_LEN];
         (void)snprintf(path, sizeof(path), "%s%s%s", table_path, *table_path ? "." : "", n->key);
         const struct config_keydef *d = config_key_find(path);
@@ -282,7 +282,7 @@ static void read_map(struct reader *r, const struct node *map, const char *table
     }
 }
 
-void read_config(struct config *cfg, const struct node *root, struct problems *p)
+void read_config(struct config *cfg, struct node *root, struct problems *p)
 {
     struct reader r = {.cfg = cfg, .problems = p};
     read_map(&r, root, "", (char *)cfg);

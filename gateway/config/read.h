@@ -3,5 +3,5 @@
 #include "gateway/config/config.h"
 #include "gateway/config/yaml_tree.h"
 
-/* Problems are reported; what has one stays zero. */
-void read_config(struct config *cfg, const struct node *root, struct problems *p);
+/* Problems are reported; what has one stays zero, and its node is marked as bad. */
+void read_config(struct config *cfg, struct node *root, struct problems *p);

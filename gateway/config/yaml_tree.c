@@ -297,22 +297,14 @@ enum err yaml_tree_parse(struct bytes yaml, struct arena *a, struct problems *p,
     return e == ERR_OK ? ERR_OK : ERR_INVALID;
 }
 
-const struct node *node_get(const struct node *map, const char *key)
+struct node *node_get(const struct node *map, const char *key)
 {
     if (!map || map->kind != NODE_MAP)
         return NULL;
-    for (const struct node *n = map->first; n; n = n->next)
+    for (struct node *n = map->first; n; n = n->next)
         if (strcmp(n->key, key) == 0)
             return n;
     return NULL;
-}
-
-const struct node *node_at(const struct node *list, size_t i)
-{
-    const struct node *n = list ? list->first : NULL;
-    while (n && i-- > 0)
-        n = n->next;
-    return n;
 }
 
 bool node_is_null(const struct node *n)

@@ -16,7 +16,7 @@ struct node {
     const char *key;  /* member of a map: its key; unprintable characters as '?' */
     bool quoted;      /* scalar: in quotes, or a block */
     bool interpolated;
-    bool bad;             /* scalar: a ${NAME} in it could not be had; already reported */
+    bool bad;             /* has a problem that is already reported: not to be used */
     struct bytes written; /* scalar: as in the file, which is what messages may show */
     struct bytes text;    /* scalar: after interpolation; NUL-terminated */
     struct node *first, *next;
@@ -27,9 +27,7 @@ struct node {
  * also come with problems. */
 enum err yaml_tree_parse(struct bytes yaml, struct arena *a, struct problems *p, struct node **ret) MUST_USE;
 /* NULL when absent, or when `map` is NULL or no map. */
-const struct node *node_get(const struct node *map, const char *key);
-/* The i-th child; NULL past the end. */
-const struct node *node_at(const struct node *list, size_t i);
+struct node *node_get(const struct node *map, const char *key);
 /* A plain scalar that YAML reads as nothing, and not as a string. */
 bool node_is_null(const struct node *n);
 /* Reports at the node's place. */
