@@ -176,10 +176,9 @@ enum err sse_feed(struct sse_parser *p, struct bytes chunk)
         return p->error_;
     if (p->stopped || chunk.len == 0)
         return ERR_OK;
-    if (p->cr_pending_ && chunk.data[0] == '\n')
-        chunk = bytes_skip(chunk, 1);
+    bool rest_of_crlf = p->cr_pending_ && chunk.data[0] == '\n';
     p->cr_pending_ = false;
-    enum err e = feed_lines(p, &f, chunk.data, chunk.data + chunk.len);
+    enum err e = feed_lines(p, &f, chunk.data + rest_of_crlf, chunk.data + chunk.len);
     if (!e && !p->stopped)
         e = own_data(p, &f);
     if (!e && !p->stopped)
