@@ -116,7 +116,7 @@ function killTree(pid) {
 }
 
 /**
- * Starts the gateway and resolves when every listener has said that it listens.
+ * Starts the gateway and resolves when every listener has said that it listens, and the workers serve.
  *
  *   config     an object merged over defaultConfig(); written as JSON, which is YAML
  *   yaml       instead of `config`: the whole text
@@ -139,7 +139,7 @@ export async function startGateway({ config, yaml, env = {}, listeners, allow } 
     alive.add(child);
     const gw = new Gateway(child, { dir, file, config: merged, allow });
     try {
-        await gw.waitFor(() => gw.listening.length >= want, 'the listeners');
+        await gw.waitFor(() => gw.listening.length >= want && /\bserving"? generation=/.test(gw.logs), 'the listeners');
     } catch (e) {
         killTree(child.pid);
         throw e;
@@ -253,8 +253,8 @@ class Gateway {
         await writeFile(this.file, JSON.stringify(this.config, null, 2));
     }
 
-    /** SIGHUP; resolves with the match of `until` in what is logged after it. */
-    reload(until = /\breload(ed|\s+(done|finished|failed|refused|rejected))\b/) {
+    /** SIGHUP; resolves with the match of `until` (served, or failed) in what is logged after it. */
+    reload(until = /\bserving"? generation=\d+|\breload failed/) {
         const since = this.mark();
         process.kill(this.pid, 'SIGHUP');
         return this.waitLog(until, { since });
