@@ -47,7 +47,9 @@ static inline void list_splice(struct list *to, struct list *from)
     list_init(from);
 }
 #define LIST_FIRST(l, type, member) CONTAINER_OF((l)->next, type, member)
+/* NOLINTBEGIN(bugprone-macro-parentheses): a declaration cannot be put in any. */
 /* The body may unlink or free the current node, and no other. */
 #define LIST_EACH(l, node)                                                                                             \
     for (struct list *node = (l)->next, *node##_next = node->next; node != (l);                                        \
          node = node##_next, node##_next = node->next)
+/* NOLINTEND(bugprone-macro-parentheses) */

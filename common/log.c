@@ -9,7 +9,7 @@
 enum { ROLE_MAX = 31, TEXT_MAX = 2048, LINE_SIZE = 4096 };
 
 static enum log_level min_level = LOG_LEVEL_INFO;
-static char role[ROLE_MAX + 1];
+static char own_role[ROLE_MAX + 1];
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
 struct line {
@@ -33,9 +33,9 @@ int log_level_parse(const char *s, enum log_level *ret_level)
     return 0;
 }
 
-void log_set_role(const char *name)
+void log_set_role(const char *role)
 {
-    (void)snprintf(role, sizeof(role), "%s", name);
+    (void)snprintf(own_role, sizeof(own_role), "%s", role);
 }
 
 int log_enabled(enum log_level level)
@@ -119,9 +119,9 @@ static void put_head(struct line *l, enum log_level level)
                      now.tv_nsec / 1000000, level_names[level]);
     if (n > 0)
         put(l, head, MIN((size_t)n, sizeof(head) - 1));
-    if (role[0]) {
+    if (own_role[0]) {
         put(l, " role=", 6);
-        put_text(l, bytes_cstr(role), false);
+        put_text(l, bytes_cstr(own_role), false);
     }
 }
 

@@ -53,10 +53,10 @@ static inline void skip_blanks(struct parser *s)
 /* The next byte that is no blank; NUL, which fits nowhere, at the end. */
 static inline char peek(struct parser *s)
 {
-    if (s->c.p<s->c.end && * s->c.p> ' ')
-        return *s->c.p;
     skip_blanks(s);
-    return s->c.p < s->c.end ? *s->c.p : '\0';
+    if (s->c.p == s->c.end)
+        return '\0';
+    return *s->c.p;
 }
 
 /* A new node at the end, linked to its elder sibling. NULL: failed. */

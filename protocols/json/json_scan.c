@@ -207,7 +207,11 @@ bool json_scan_number(struct json_cursor *c)
 
 static unsigned hex4(const char *p)
 {
-    return (unsigned)(hex_value(p[0]) << 12 | hex_value(p[1]) << 8 | hex_value(p[2]) << 4 | hex_value(p[3]));
+    unsigned v = 0;
+
+    for (int i = 0; i < 4; i++)
+        v = v << 4 | ((unsigned)hex_value(p[i]) & 15);
+    return v;
 }
 
 static size_t encode(unsigned u, char ret[4])
@@ -246,7 +250,9 @@ size_t json_decode(const char **p, char ret[4])
     }
     if (s[1] != 'u') {
         const char *at = strchr(from, s[1]);
-        ret[0] = at ? to[at - from] : s[1];
+        ret[0] = s[1];
+        if (at)
+            ret[0] = to[at - from];
         *p = s + 2;
         return 1;
     }

@@ -14,7 +14,7 @@ START_TEST(zeroed_aligned_apart)
     struct arena a;
     unsigned char *p[500];
 
-    arena_init(&a, 1024 * 1024);
+    arena_init(&a, 1U << 20);
     for (size_t i = 0; i < ARRAY_LEN(p); i++) {
         p[i] = arena_alloc(&a, i);
         ck_assert_ptr_nonnull(p[i]);
@@ -86,7 +86,7 @@ START_TEST(big_ones_among_small)
     struct arena a;
     char *small[200];
 
-    arena_init(&a, 64U * 1024 * 1024);
+    arena_init(&a, 1U << 26);
     for (size_t i = 0; i < ARRAY_LEN(small); i++) {
         small[i] = arena_printf(&a, "number %zu", i);
         ck_assert_ptr_nonnull(small[i]);

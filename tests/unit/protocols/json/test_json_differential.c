@@ -17,7 +17,7 @@ static void same_string(json_ref r, struct json_object *o, struct bytes text)
     struct arena a;
     struct bytes s;
 
-    arena_init(&a, 1024 * 1024);
+    arena_init(&a, 1U << 20);
     ck_assert(json_string(&doc, r, &a, &s));
     struct bytes theirs = bytes_of(json_object_get_string(o), (size_t)json_object_get_string_len(o));
     ck_assert_msg(bytes_eq(s, theirs), "%.*s", BYTES_FMT(text));
@@ -40,9 +40,6 @@ static void same_number(json_ref r, struct json_object *o, struct bytes text)
 
 static void same_members(json_ref r, struct json_object *o, struct bytes text)
 {
-    struct arena a;
-
-    arena_init(&a, 1024 * 1024);
     for (json_ref m = json_first(&doc, r); m != JSON_NONE; m = json_next(&doc, m)) {
         char key[256];
         /* json-c's keys end at their first NUL. */
@@ -53,7 +50,6 @@ static void same_members(json_ref r, struct json_object *o, struct bytes text)
         ck_assert_msg(json_object_object_get_ex(o, key, &theirs), "%.*s", BYTES_FMT(text));
         same(m, theirs, text);
     }
-    arena_free(&a);
 }
 
 static void same(json_ref r, struct json_object *o, struct bytes text)

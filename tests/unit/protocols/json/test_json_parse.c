@@ -238,7 +238,7 @@ START_TEST(duplicates_among_thousands)
     struct json_error error;
     struct buf b;
 
-    buf_init(&b, 10U * 1024 * 1024);
+    buf_init(&b, 10U << 20);
     (void)write_many(&b, MANY);
     ck_assert_int_eq(json_parse(&doc, buf_bytes(&b), &limits, &error), ERR_OK);
     ck_assert_uint_eq(doc.nodes[0].count, MANY);

@@ -29,7 +29,7 @@ static void start(size_t max_event)
 
 static void setup(void)
 {
-    buf_init(&seen, 1024 * 1024);
+    buf_init(&seen, 1U << 20);
     start(10000);
 }
 
