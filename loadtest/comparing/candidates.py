@@ -1,0 +1,266 @@
+"""Who is compared: how each is started in front of the mock provider, and what it is."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+from .machine import HERE, ROOT, Server, Skip, command_output, find_tool, free_port
+
+KEY = "sk-dev-only"
+
+
+class Candidate:
+    """`start` answers a running server: url(tls) and pid (None: not ours to measure)."""
+
+    websocket = False
+    tls = False
+    measured = True
+    name = ""
+    what = ""
+
+    def __init__(self, context):
+        self.context = context
+        self.prepare()
+
+    def prepare(self):
+        """Raises Skip when it cannot run here."""
+
+    def version(self):
+        return ""
+
+    def start(self):
+        raise NotImplementedError
+
+    def stop(self):
+        self.server.stop()
+
+    def pid(self, tls):
+        return self.server.pid
+
+    def url(self, tls):
+        return f"https://127.0.0.1:{self.tls_port}" if tls else f"http://127.0.0.1:{self.port}"
+
+    key = KEY
+
+
+class Direct(Candidate):
+    name = "direct"
+    what = "the load client on the mock provider itself: the floor of every latency; its CPU is the mock's"
+    tls = True
+
+    def start(self):
+        pass
+
+    def stop(self):
+        pass
+
+    def pid(self, tls):
+        return (self.context.mock_tls if tls else self.context.mock).pid
+
+    def url(self, tls):
+        return self.context.mock_tls_url if tls else self.context.mock_url
+
+
+class Sluice(Candidate):
+    name = "sluice-http"
+    what = "this gateway, spoken to over HTTP (SSE or JSON)"
+    tls = True
+
+    def prepare(self):
+        self.binary = self.context.sluice
+
+    def version(self):
+        return command_output(str(self.binary), "version") or command_output(str(self.binary), "--version")
+
+    def config(self):
+        c = self.context
+        return f"""listen:
+  - address: 127.0.0.1:0
+  - address: 127.0.0.1:0
+    tls: {{certificate: {c.certificate}, key: {c.certificate_key}}}
+workers: {c.workers}
+providers:
+  - name: mock
+    dialect: chat_completions
+    base_url: {c.mock_url}/v1
+    allow_plaintext: true
+models:
+  - name: "mock:*"
+    targets: [{{provider: mock, model: "mock:*"}}]
+keys:
+  - name: load
+    plaintext: "{KEY}"
+    models: ["*"]
+timeouts: {{keep_alive: 10m, write: 60s}}
+limits:
+  max_sessions: 1000000
+  max_sessions_per_address: 1000000
+  max_responses_bytes: 4GiB
+  max_in_flight_per_session: 64
+  max_lanes_per_session: 64
+"""
+
+    def start(self):
+        path = self.context.work / "sluice.yaml"
+        path.write_text(self.config())
+        self.server = Server(self.name, [self.binary, "serve", "--config", path], self.context.work)
+        listeners = self.server.wait_listening(2)
+        self.port = next(a.split(":")[1] for a, tls in listeners if not tls)
+        self.tls_port = next(a.split(":")[1] for a, tls in listeners if tls)
+
+
+class SluiceWebSocket(Sluice):
+    name = "sluice-ws"
+    what = "this gateway, spoken to over WebSocket (OpenAI Responses mode)"
+    websocket = True
+
+
+class Nginx(Candidate):
+    name = "nginx"
+    what = "nginx as a plain reverse proxy, proxy_buffering off, kept-alive upstream: parses and checks nothing"
+    tls = True
+
+    def prepare(self):
+        self.binary = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+        if not self.binary:
+            raise Skip("nginx is not installed (Debian: apt-get install nginx-light)")
+
+    def version(self):
+        return command_output(self.binary, "-v")
+
+    def start(self):
+        c = self.context
+        self.port, self.tls_port = free_port(), free_port()
+        directory = c.work / "nginx"
+        directory.mkdir(exist_ok=True)
+        (directory / "logs").mkdir(exist_ok=True)
+        values = {"WORKERS": c.workers, "DIR": directory, "UPSTREAM": c.mock_address, "PORT": self.port,
+                  "TLS_PORT": self.tls_port, "CERT": c.certificate, "KEY": c.certificate_key}
+        text = (HERE / "baselines/nginx/nginx.conf.in").read_text()
+        for name, value in values.items():
+            text = text.replace(f"@{name}@", str(value))
+        (directory / "nginx.conf").write_text(text)
+        self.server = Server(self.name, [self.binary, "-p", directory, "-e", directory / "error.log", "-c",
+                                         directory / "nginx.conf"], c.work)
+        self.server.wait_port(self.port)
+
+
+class Gin(Candidate):
+    name = "gin"
+    what = "baselines/gin: binding validation, x/text NFC, net/http client, line relay with a flush an event"
+
+    def prepare(self):
+        go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+        source = HERE / "baselines/gin"
+        self.binary = ROOT / "build/loadtest/gin-baseline"
+        newest = max(f.stat().st_mtime for f in source.iterdir())
+        if self.binary.exists() and self.binary.stat().st_mtime > newest:
+            return
+        if not go:
+            raise Skip("go is not installed, and build/loadtest/gin-baseline is not there")
+        self.binary.parent.mkdir(parents=True, exist_ok=True)
+        print("building the Gin baseline ...", file=sys.stderr)
+        done = subprocess.run([go, "build", "-o", str(self.binary), "."], cwd=source, capture_output=True, text=True)
+        if done.returncode:
+            raise Skip(f"go build failed: {done.stderr.strip()[-300:]}")
+
+    def version(self):
+        modules = re.findall(r"(gin-gonic/gin|golang.org/x/text) (v[\d.]+)", (HERE / "baselines/gin/go.mod").read_text())
+        built = command_output("go", "version", str(self.binary)).split(": ")[-1]
+        return ", ".join(f"{name.split('/')[-1]} {version}" for name, version in modules) + f", {built}"
+
+    def start(self):
+        self.port = free_port()
+        env = {"LISTEN": f"127.0.0.1:{self.port}", "UPSTREAM_URL": self.context.mock_url, "API_KEY": KEY}
+        if self.context.gomaxprocs:
+            env["GOMAXPROCS"] = str(self.context.gomaxprocs)
+        self.server = Server(self.name, [self.binary], self.context.work, env)
+        self.server.wait_port(self.port)
+
+
+class FastAPI(Candidate):
+    name = "fastapi"
+    what = "baselines/fastapi: pydantic validation, unicodedata NFC, httpx.AsyncClient, uvicorn[standard]"
+
+    def prepare(self):
+        venv = ROOT / "build/loadtest/venv"
+        self.python = venv / "bin/python"
+        requirements = HERE / "baselines/fastapi/requirements.txt"
+        if (venv / "bin/uvicorn").exists():
+            return
+        print("installing the FastAPI baseline ...", file=sys.stderr)
+        for command in ([sys.executable, "-m", "venv", str(venv)],
+                        [str(self.python), "-m", "pip", "install", "-q", "-r", str(requirements)]):
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                raise Skip(f"{' '.join(command[:4])} failed: {(done.stderr or done.stdout).strip()[-300:]}")
+
+    def version(self):
+        wanted = ("fastapi", "uvicorn", "httpx", "pydantic", "uvloop", "httptools")
+        listed = command_output(str(self.python), "-m", "pip", "list", "--format", "json")
+        try:
+            versions = {p["name"].lower(): p["version"] for p in json.loads(listed.splitlines()[0])}
+        except (ValueError, IndexError):
+            return ""
+        return ", ".join(f"{n} {versions[n]}" for n in wanted if n in versions)
+
+    def start(self):
+        self.port = free_port()
+        env = {"UPSTREAM_URL": self.context.mock_url, "API_KEY": KEY, "PYTHONDONTWRITEBYTECODE": "1"}
+        self.server = Server(
+            self.name, [self.python, "-m", "uvicorn", "--app-dir", HERE / "baselines/fastapi", "app:app", "--host",
+                        "127.0.0.1", "--port", self.port, "--workers", self.context.workers, "--no-access-log",
+                        "--log-level", "warning", "--backlog", "4096"], self.context.work, env)
+        self.server.wait_port(self.port)
+
+
+class Also(Candidate):
+    """A URL that the user names: --also NAME=URL[,KEY[,PID]]. Its upstream is the user's affair (see --mock-listen)."""
+
+    def __init__(self, context, spec):
+        name, _, rest = spec.partition("=")
+        parts = rest.split(",")
+        if not name or not parts[0].startswith("http"):
+            raise SystemExit(f"--also: expected NAME=URL[,KEY[,PID]], not {spec}")
+        self.name, self.base = name, parts[0].rstrip("/")
+        self.key = parts[1] if len(parts) > 1 else KEY
+        self.process = int(parts[2]) if len(parts) > 2 else None
+        self.measured = self.process is not None
+        self.tls = self.base.startswith("https")
+        self.what = f"named on the command line: {self.base}" + ("" if self.measured else " (latencies only: no PID given)")
+        super().__init__(context)
+
+    def start(self):
+        pass
+
+    def stop(self):
+        pass
+
+    def pid(self, tls):
+        return self.process
+
+    def url(self, tls):
+        return self.base
+
+
+BUILT_IN = [Direct, Sluice, SluiceWebSocket, Nginx, Gin, FastAPI]
+
+
+def choose(context, names, also):
+    """The candidates that can run here, and a printed reason for each that cannot."""
+    chosen, skipped = [], {}
+    for kind in BUILT_IN:
+        if names and kind.name not in names:
+            continue
+        try:
+            chosen.append(kind(context))
+        except Skip as reason:
+            skipped[kind.name] = str(reason)
+            print(f"skipped: {kind.name}: {reason}", file=sys.stderr)
+    chosen += [Also(context, spec) for spec in also]
+    return chosen, skipped
+
+
+__all__ = ["choose", "find_tool", "BUILT_IN", "KEY"]

@@ -1,0 +1,189 @@
+"""Runs cases: each candidate in turn, and all turns again (A B A B), each time a fresh server."""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+
+from .machine import Server, find_tool, make_certificate
+
+METRICS = {  # name -> (path in the load client's JSON, title, unit, lower is better)
+    "requests_per_s": (("requests_per_s",), "requests", "/s", False),
+    "cpu_us_per_request": (("server", "cpu_us_per_request"), "CPU per request", "us", True),
+    "cpu_us_per_token": (("server", "cpu_us_per_token"), "CPU per token", "us", True),
+    "first_p50": (("first_token_ms", "p50"), "first token p50", "ms", True),
+    "first_p99": (("first_token_ms", "p99"), "first token p99", "ms", True),
+    "transit_p50": (("transit_ms", "p50"), "token transit p50", "ms", True),
+    "transit_p99": (("transit_ms", "p99"), "token transit p99", "ms", True),
+    "gap_p99": (("gap_ms", "p99"), "token gap p99", "ms", True),
+    "answer_p50": (("answer_ms", "p50"), "whole answer p50", "ms", True),
+    "answer_p99": (("answer_ms", "p99"), "whole answer p99", "ms", True),
+    "connect_p99": (("connect_ms", "p99"), "connect p99", "ms", True),
+    "idle_rss_kb": (("server", "at_first", "rss_kb"), "RSS before any client, all processes", "KB", True),
+    "idle_largest_kb": (("server", "at_first", "largest_rss_kb"), "RSS before any client, largest process", "KB", True),
+    "idle_pss_kb": (("server", "at_first", "pss_kb"), "PSS before any client", "KB", True),
+    "peak_rss_kb": (("server", "peak", "rss_kb"), "RSS at peak", "KB", True),
+    "session_bytes": (("server", "rss_bytes_per_session"), "RSS per session", "B", True),
+    "session_pss_bytes": (("server", "pss_bytes_per_session"), "PSS per session", "B", True),
+    "switches": (("server", "switches_voluntary"), "voluntary context switches", "", True),
+    "syscalls_per_token": (("server", "syscalls_per_token"), "system calls per token", "", True),
+    "client_cpu_s": (("client_cpu_s",), "load client's CPU", "s", True),
+}
+OF_SERVER = {name for name, (path, *_) in METRICS.items() if path[0] == "server"}
+
+
+class Context:
+    """What all candidates share: the mock provider, a certificate, options."""
+
+    def __init__(self, options, work):
+        self.work = work
+        self.workers = options.workers
+        self.gomaxprocs = options.gomaxprocs
+        self.load = find_tool("sluice-load", options.build)
+        self.mock_binary = find_tool("mock-llm", options.build)
+        self.sluice = options.sluice
+        self.syscalls = options.syscalls
+        self.certificate, self.certificate_key = make_certificate(work)
+        self.mock = self.mock_tls = None
+        self.mock_listen = options.mock_listen
+
+    def start_mock(self):
+        self.mock = Server("mock", [self.mock_binary, "--listen", self.mock_listen], self.work)
+        self.mock_address = self.mock.wait_listening()[0][0]
+        self.mock_url = f"http://{self.mock_address}"
+        self.mock_tls = Server("mock-tls", [self.mock_binary, "--listen", "127.0.0.1:0", "--tls-cert", self.certificate,
+                                            "--tls-key", self.certificate_key], self.work)
+        self.mock_tls_url = f"https://{self.mock_tls.wait_listening()[0][0]}"
+
+    def stop(self):
+        for server in (self.mock, self.mock_tls):
+            if server:
+                server.stop()
+
+
+def load_command(context, case, candidate, out, extra=()):
+    command = [context.load, "--url", candidate.url(case.tls), "--mode", case.mode["ws" if candidate.websocket else "http"],
+               "--key", candidate.key, "--json", out, "--quiet", *case.args, *extra]
+    if candidate.measured:
+        command += ["--server-pid", candidate.pid(case.tls)]
+    if case.idle and not candidate.websocket:
+        command.append("--touch")
+    if context.syscalls:
+        command.append("--syscalls")
+    return [str(c) for c in command]
+
+
+class Background:
+    """Idle sessions that another load client holds."""
+
+    def __init__(self, context, case, candidate):
+        self.process = None
+        if not case.background:
+            return
+        out = context.work / "background.json"
+        command = [context.load, "--url", candidate.url(case.tls), "--mode", "ws" if candidate.websocket else "chat-json",
+                   "--key", candidate.key, "--model", "mock:tokens=1", "--idle", "--steps", 1, "--sessions",
+                   case.background, "--hold", "100ms", "--duration", "1h", "--sources", 8, "--quiet", "--json", out]
+        if not candidate.websocket:
+            command.append("--touch")
+        self.process = subprocess.Popen([str(c) for c in command])
+        time.sleep(case.background / 3000 + 1)  # it has no way to say that all are open
+
+    def stop(self):
+        if self.process:
+            self.process.terminate()
+            self.process.wait()
+
+
+def measure(context, case, candidate):
+    """One run: the load client's JSON, and what to tell of it."""
+    out = context.work / "load.json"
+    out.unlink(missing_ok=True)
+    candidate.start()
+    background = None
+    try:
+        background = Background(context, case, candidate)
+        command = load_command(context, case, candidate, out)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=900)
+        result = json.loads(out.read_text()) if out.exists() else {}
+        result["exit"] = done.returncode
+        result["command"] = " ".join(["sluice-load", *command[1:]])
+        if done.returncode and not result.get("errors"):
+            result["errors"] = {(done.stderr.strip() or "the load client failed")[-200:]: 1}
+        return result
+    finally:
+        if background:
+            background.stop()
+        candidate.stop()
+
+
+def value(result, metric):
+    at = result
+    for step in METRICS[metric][0]:
+        at = at.get(step) if isinstance(at, dict) else None
+    return at
+
+
+def why_not(case, candidate):
+    if case.tls and not candidate.tls:
+        return "has no TLS of its own here"
+    if ("ws" if candidate.websocket else "http") not in case.mode:
+        return "has no lanes"
+    if case.idle and candidate.name == "direct":
+        return "the mock holds no sessions worth measuring"
+    return case.skip.get(candidate.name)
+
+
+def run_case(context, case, candidates, runs, echo):
+    """{candidate name: [results]} and {candidate name: reason} for those left out."""
+    left_out = {c.name: why for c in candidates if (why := why_not(case, c))}
+    racing = [c for c in candidates if c.name not in left_out]
+    for name, why in left_out.items():
+        echo(f"  {case.key}: without {name}: {why}")
+    results = {c.name: [] for c in racing}
+    for turn in range(runs):
+        for candidate in racing:
+            started = time.monotonic()
+            result = measure(context, case, candidate)
+            results[candidate.name].append(result)
+            echo(f"  {case.key:32} run {turn + 1}/{runs}  {candidate.name:12} {summary(result)}  "
+                 f"({time.monotonic() - started:.1f} s)")
+    return results, left_out
+
+
+def summary(result):
+    parts = []
+    for metric, text in (("requests_per_s", "{:.0f} req/s"), ("cpu_us_per_request", "{:.0f} us/req"),
+                         ("cpu_us_per_token", "{:.2f} us/token"), ("first_p50", "first {:.2f} ms"),
+                         ("session_bytes", "{:.0f} B/session")):
+        v = value(result, metric)
+        if v:
+            parts.append(text.format(v))
+    if result.get("errors"):
+        parts.append("ERRORS " + ", ".join(f"{k} x{n}" for k, n in result["errors"].items()))
+    if result.get("correct") is False:
+        parts.append(f"WRONG TOKENS {result['token_errors']}")
+    return ", ".join(parts)
+
+
+def reduce(results, measured):
+    """{metric: {median, min, max, runs}} over the runs of one candidate in one case."""
+    reduced = {}
+    for metric in METRICS:
+        if metric in OF_SERVER and not measured:
+            continue
+        values = [v for r in results if isinstance(v := value(r, metric), (int, float))]
+        if values and any(values):
+            reduced[metric] = {"median": statistics.median(values), "min": min(values), "max": max(values),
+                               "runs": len(values)}
+    return reduced
+
+
+def correct(results):
+    """No run failed, and none had a wrong token."""
+    return all(r.get("exit") == 0 and r.get("correct") for r in results)
+
+
+def warn(text):
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,234 @@
+"""The report: one HTML page without anything outside itself, a Markdown table, JSON."""
+
+import html
+import json
+
+from .measure import METRICS
+
+SHOWN = {  # scenario -> the metrics of its table
+    "article": ["requests_per_s", "cpu_us_per_request", "answer_p50", "answer_p99", "idle_rss_kb", "peak_rss_kb"],
+    "stream": ["cpu_us_per_token", "requests_per_s", "first_p50", "first_p99", "gap_p99", "peak_rss_kb"],
+    "added": ["first_p50", "first_p99", "transit_p50", "transit_p99", "cpu_us_per_token"],
+    "idle": ["session_bytes", "session_pss_bytes", "idle_rss_kb", "idle_pss_kb", "peak_rss_kb"],
+    "churn": ["cpu_us_per_request", "requests_per_s", "answer_p50", "answer_p99"],
+    "burst": ["cpu_us_per_token", "first_p50", "first_p99", "gap_p99", "answer_p99", "peak_rss_kb"],
+    "lanes": ["cpu_us_per_token", "first_p50", "first_p99", "gap_p99", "peak_rss_kb"],
+}
+CHARTED = {"article": ["cpu_us_per_request", "requests_per_s"], "stream": ["cpu_us_per_token"],
+           "added": ["first_p50", "transit_p99"], "idle": ["session_bytes", "idle_rss_kb"],
+           "churn": ["cpu_us_per_request"], "burst": ["cpu_us_per_token", "gap_p99"], "lanes": ["cpu_us_per_token"]}
+COLOURS = {"direct": "#8a8f98", "sluice-http": "#0b7285", "sluice-ws": "#1098ad", "nginx": "#5f8f3e", "gin": "#b8860b",
+           "fastapi": "#b5483a"}
+OTHERS = ["#6a4c93", "#3d5a80", "#8d5524", "#7a7a00"]
+
+
+def number(v):
+    if v is None:
+        return ""
+    if abs(v) >= 1000:
+        return f"{v:,.0f}"
+    if abs(v) >= 100:
+        return f"{v:.0f}"
+    if abs(v) >= 10:
+        return f"{v:.1f}"
+    return f"{v:.3g}" if abs(v) >= 0.001 or v == 0 else f"{v:.1e}"
+
+
+def spread(m):
+    if m["runs"] < 2 or m["min"] == m["max"]:
+        return number(m["median"])
+    return f"{number(m['median'])} ({number(m['min'])} to {number(m['max'])})"
+
+
+def title(metric):
+    _, name, unit, _ = METRICS[metric]
+    return f"{name} [{unit}]" if unit else name
+
+
+def columns(case):
+    wanted = SHOWN[case["scenario"]] + ["syscalls_per_token"]
+    return [m for m in wanted if any(m in c["metrics"] for c in case["candidates"].values())]
+
+
+def verdict(candidate):
+    if candidate["correct"]:
+        return "yes"
+    kinds = {}
+    for run in candidate["runs"]:
+        for kind, count in run.get("errors", {}).items():
+            kinds[kind] = kinds.get(kind, 0) + count
+    return "NO: " + (", ".join(f"{k} x{n}" for k, n in kinds.items()) or "see the JSON")
+
+
+def markdown(data):
+    lines = ["# Comparison", "", f"{data['machine']['date']}, commit {data['machine']['commit']}, {data['machine']['cpu']}, "
+             f"{data['machine']['cores']} cores, Linux {data['machine']['kernel']}. Server, mock and load client share the "
+             f"machine; CPU time is what counts. {data['runs']} runs, interleaved; medians (least to most).", ""]
+    for name, c in data["candidates"].items():
+        lines.append(f"- **{name}**: {c['what']}" + (f" ({c['version']})" if c["version"] else ""))
+    for name, why in data["skipped"].items():
+        lines.append(f"- {name}: skipped, {why}")
+    for key, case in data["cases"].items():
+        wanted = columns(case)
+        lines += ["", f"## {key}", "", case["question"] + " " + case["how"], "",
+                  "| | " + " | ".join(title(m) for m in wanted) + " | every token right |",
+                  "|---" * (len(wanted) + 2) + "|"]
+        for name, c in case["candidates"].items():
+            cells = [spread(c["metrics"][m]) if m in c["metrics"] else "" for m in wanted]
+            lines.append(f"| {name} | " + " | ".join(cells) + f" | {verdict(c)} |")
+        lines += [f"\nWithout {name}: {why}." for name, why in case["left_out"].items()]
+    if data["goals"]:
+        lines += ["", "## Goals", "", "| figure | goal | measured | |", "|---|---|---|---|"]
+        for g in data["goals"]:
+            met = "" if g["met"] is None else "met" if g["met"] else "**missed**"
+            lines.append(f"| {g['figure']} | {g['goal']} | {g['got'] or 'not measured'} | {met} |")
+    return "\n".join(lines) + "\n"
+
+
+def colour(name, order):
+    return COLOURS.get(name) or OTHERS[order % len(OTHERS)]
+
+
+def bars(case, metric):
+    """Horizontal bars with the spread of the runs as a line."""
+    rows = [(n, c["metrics"][metric]) for n, c in case["candidates"].items() if metric in c["metrics"]]
+    if not rows:
+        return ""
+    top = max(m["max"] for _, m in rows) or 1
+    width, left, step = 640, 110, 26
+    scale = (width - left - 150) / top
+    out = [f'<svg viewBox="0 0 {width} {step * len(rows) + 6}" role="img" aria-label="{html.escape(title(metric))}">']
+    for i, (name, m) in enumerate(rows):
+        y = i * step + 4
+        middle = y + 9
+        out.append(f'<text x="{left - 8}" y="{y + 13}" text-anchor="end">{html.escape(name)}</text>')
+        out.append(f'<rect x="{left}" y="{y}" width="{max(1, m["median"] * scale):.1f}" height="18" fill="{colour(name, i)}"/>')
+        out.append(f'<path d="M{left + m["min"] * scale:.1f} {middle}H{left + m["max"] * scale:.1f}" class="spread"/>')
+        out.append(f'<text x="{left + m["max"] * scale + 8:.1f}" y="{y + 13}">{html.escape(spread(m))}</text>')
+    return "".join(out) + "</svg>"
+
+
+def lines_chart(series, x_title, y_title):
+    """{name: [(x, y)]} as lines from zero."""
+    series = {n: sorted(p) for n, p in series.items() if len(p) > 1}
+    if not series:
+        return ""
+    width, height, left, bottom = 640, 260, 70, 40
+    top_x = max(x for p in series.values() for x, _ in p)
+    top_y = max(y for p in series.values() for _, y in p) * 1.08 or 1
+
+    def place(x, y):
+        return (left + x / top_x * (width - left - 120), 12 + (1 - y / top_y) * (height - bottom - 12))
+
+    out = [f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{html.escape(y_title)}">']
+    for i in range(5):
+        _, y = place(0, top_y * i / 4)
+        out.append(f'<path d="M{left} {y:.1f}H{width - 120}" class="grid"/>'
+                   f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{number(top_y * i / 4)}</text>')
+    for x in sorted({x for p in series.values() for x, _ in p}):
+        at, _ = place(x, 0)
+        out.append(f'<text x="{at:.1f}" y="{height - bottom + 16}" text-anchor="middle">{x:,.0f}</text>')
+    out.append(f'<text x="{left}" y="{height - 6}">{html.escape(x_title)}</text>')
+    for i, (name, points) in enumerate(series.items()):
+        path = "L".join("{:.1f} {:.1f}".format(*place(x, y)) for x, y in points)
+        at, y = place(*points[-1])
+        ink = colour(name, i)
+        out.append(f'<path d="M{path}" fill="none" stroke="{ink}" stroke-width="2"/>')
+        out += ['<circle cx="{:.1f}" cy="{:.1f}" r="3" fill="{}"/>'.format(*place(*p), ink) for p in points]
+        out.append(f'<text x="{at + 8:.1f}" y="{y + 4:.1f}" fill="{ink}">{html.escape(name)}</text>')
+    return "".join(out) + "</svg>"
+
+
+def idle_lines(case):
+    series = {}
+    for name, c in case["candidates"].items():
+        steps = (c["runs"][-1].get("server") or {}).get("steps") if c["runs"] else None
+        first = (c["runs"][-1].get("server") or {}).get("at_first") if c["runs"] else None
+        if steps and c["measured"]:
+            series[name] = [(0, first["rss_kb"])] + [(s["sessions"], s["rss_kb"]) for s in steps]
+    return figure("RSS of all processes [KB] by sessions held (last run)", lines_chart(series, "sessions", "RSS"))
+
+
+def stream_lines(data):
+    series = {}
+    for case in data["cases"].values():
+        if case["scenario"] == "stream" and not case["tls"]:
+            for name, c in case["candidates"].items():
+                if "cpu_us_per_token" in c["metrics"]:
+                    series.setdefault(name, []).append((case["size"], c["metrics"]["cpu_us_per_token"]["median"]))
+    return figure("CPU per token [us] by concurrent clients, plain", lines_chart(series, "clients", "CPU per token"))
+
+
+def figure(caption, svg):
+    return f"<figure><figcaption>{html.escape(caption)}</figcaption>{svg}</figure>" if svg else ""
+
+
+def case_html(key, case):
+    e = html.escape
+    wanted = columns(case)
+    out = [f'<section><h2>{e(key)}</h2><p><b>{e(case["question"])}</b></p>', f'<p class="how">{e(case["how"])}</p>',
+           "".join(figure(title(m), bars(case, m)) for m in CHARTED[case["scenario"]])]
+    if case["scenario"] == "idle":
+        out.append(idle_lines(case))
+    out.append("<table><thead><tr><th></th>" + "".join(f"<th>{e(title(m))}</th>" for m in wanted)
+               + "<th>every token right</th></tr></thead><tbody>")
+    for name, c in case["candidates"].items():
+        cells = "".join(f"<td>{e(spread(c['metrics'][m])) if m in c['metrics'] else ''}</td>" for m in wanted)
+        out.append(f'<tr><th>{e(name)}</th>{cells}<td class="{"ok" if c["correct"] else "bad"}">{e(verdict(c))}</td></tr>')
+    out.append("</tbody></table>")
+    out += [f"<p class=how>Without {e(name)}: {e(why)}.</p>" for name, why in case["left_out"].items()]
+    commands = "\n".join(f"{name}: {c['runs'][0]['command']}" for name, c in case["candidates"].items() if c["runs"])
+    return "".join(out) + f"<details><summary>the commands</summary><pre>{e(commands)}</pre></details></section>"
+
+
+STYLE = """
+:root{color-scheme:light dark;--ink:#1c1f23;--soft:#5c636c;--paper:#fcfcfb;--line:#d9dcdf}
+@media (prefers-color-scheme:dark){:root{--ink:#e6e8ea;--soft:#9aa1a9;--paper:#15181b;--line:#343a40}}
+body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:60rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.7rem}h2{margin-top:3rem;border-top:1px solid var(--line);padding-top:1rem}
+.how,figcaption{color:var(--soft);font-size:.9rem}figure{margin:1rem 0}
+svg{max-width:100%;height:auto}svg text{font:12px system-ui,sans-serif;fill:currentColor}
+.spread{stroke:currentColor;stroke-width:1.5}.grid{stroke:var(--line)}
+table{border-collapse:collapse;font-size:.85rem;display:block;overflow-x:auto}
+th,td{border-bottom:1px solid var(--line);padding:.3rem .6rem;text-align:right;font-variant-numeric:tabular-nums}
+tbody th,thead th:first-child{text-align:left}.ok{color:#2b8a3e}.bad{color:#c92a2a}
+pre{overflow-x:auto;font-size:.75rem}
+"""
+
+
+def goals_html(goals):
+    e = html.escape
+    if not goals:
+        return ""
+    rows = "".join(
+        f'<tr><th>{e(g["figure"])}</th><td>{e(g["goal"])}</td><td>{e(g["got"] or "not measured")}</td>'
+        f'<td class="{"ok" if g["met"] else "bad"}">{"" if g["met"] is None else "met" if g["met"] else "missed"}</td></tr>'
+        for g in goals)
+    return ("<section><h2>Goals</h2><table><thead><tr><th>figure</th><th>goal</th><th>measured</th><th></th></tr></thead>"
+            f"<tbody>{rows}</tbody></table></section>")
+
+
+def page(data):
+    e = html.escape
+    m = data["machine"]
+    who = "".join(f"<li><b>{e(n)}</b>: {e(c['what'])}{e(' (' + c['version'] + ')') if c['version'] else ''}</li>"
+                  for n, c in data["candidates"].items())
+    who += "".join(f"<li>{e(n)}: skipped, {e(why)}</li>" for n, why in data["skipped"].items())
+    return (f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+            f"<title>Sluice: comparison</title><style>{STYLE}</style><h1>Sluice beside what people would use instead</h1>"
+            f"<p>{e(m['date'])}, commit {e(m['commit'])}; {e(m['cpu'])}, {m['cores']} cores, {m['memory_gib']} GiB, Linux "
+            f"{e(m['kernel'])}. Server, mock provider and load client share the machine, so CPU time is what counts, not "
+            f"wall time. {data['workers']} worker(s) each. {data['runs']} run(s), candidates in turn (A B A B), a fresh server "
+            f"for each; shown: medians, in brackets the least and the most.</p><ul>{who}</ul>"
+            f"{goals_html(data['goals'])}{stream_lines(data)}"
+            + "".join(case_html(k, c) for k, c in data["cases"].items()) + "</html>\n")
+
+
+def write(data, directory):
+    directory.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, text in (("report.html", page(data)), ("report.md", markdown(data)),
+                       ("report.json", json.dumps(data, indent=1))):
+        (directory / name).write_text(text)
+        paths.append(directory / name)
+    return paths
