@@ -114,6 +114,7 @@ static inline void read_fixture(const char *path, struct buf *out)
         if (n == 0)
             break;
     }
+    out->data[out->len] = 0; /* for those who search in it */
     fclose(f);
     ck_assert_uint_gt(out->len, 0);
 }
