@@ -14,11 +14,10 @@ enum {
     ORIGIN_IDLE_EASIES = 64,        /* easy handles kept for the next transfer */
     ORIGIN_IDLE_CONNECTIONS = 1024, /* a multi handle closes the oldest idle ones past this */
     ORIGIN_MAX_HTTP1 = 16384,       /* connections to one provider that speaks HTTP/1.1 */
-    ORIGIN_MAX_HTTP2 = 8,           /* to one that multiplexes */
-    ORIGIN_MAX_UNKNOWN = 32,        /* over TLS, before its first answer has told which it is */
-    RECEIVE_BUFFER = 4096,          /* bytes a transfer: tokens are small */
-    MAX_HEAD = 64 * 1024,           /* bytes of response headers */
-    MAX_ERROR_BODY = 64 * 1024,     /* of an answer with an error status */
+    ORIGIN_MAX_HTTP2 = 32, /* to one over TLS, until it is known to speak nothing newer: 100 streams each */
+    RECEIVE_BUFFER = 4096, /* bytes a transfer: tokens are small */
+    MAX_HEAD = 64 * 1024,  /* bytes of response headers */
+    MAX_ERROR_BODY = 64 * 1024, /* of an answer with an error status */
     MAX_REQUEST_ID = 128,
     DRAIN_MS = 1000, /* how long the rest of a finished answer may take before its connection is given up */
 };
