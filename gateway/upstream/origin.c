@@ -249,6 +249,8 @@ void origin_saw_version(struct origin *o, int version)
 static bool trust(CURL *e)
 {
     char *bundle = getenv("SSL_CERT_FILE");
+    if (bundle && *bundle == '\0')
+        bundle = NULL;
     if (bundle && curl_easy_setopt(e, CURLOPT_CAINFO, bundle) != CURLE_OK)
         return false;
     if (!bundle)

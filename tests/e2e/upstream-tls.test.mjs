@@ -1,0 +1,117 @@
+// Providers behind TLS: HTTP/2 where it is offered, connections shared, certificates checked.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { after, before, describe, it } from 'node:test';
+import OpenAI from 'openai';
+import { startGateway, testCertificate } from './lib/gateway.mjs';
+import { startProvider } from './lib/provider.mjs';
+
+const SECRET = 'sk-provider-secret-0123456789';
+let h2;
+let h1;
+let gw;
+let openai;
+
+async function tlsFiles() {
+    const { certificate, key } = await testCertificate();
+    return { certificate, tls: { cert: await readFile(certificate), key: await readFile(key) } };
+}
+
+const configFor = (providers) => ({
+    workers: 1,
+    providers: providers.map(([name, p]) => ({ name, dialect: 'chat_completions', base_url: p.url, api_key: SECRET })),
+    models: [{ name: 'unused', targets: [{ provider: providers[0][0], model: 'x' }] }],
+});
+
+function clientOf(gateway) {
+    const { port } = gateway.listening.find((l) => !l.tls);
+    return new OpenAI({ baseURL: `http://127.0.0.1:${port}/v1`, apiKey: gateway.key, maxRetries: 0 });
+}
+
+const ask = (client, model, options) =>
+    client.chat.completions.create({ model, stream: true, messages: [{ role: 'user', content: 'Hi' }] }, options);
+
+async function textOf(stream) {
+    let text = '';
+    for await (const c of stream) text += c.choices[0]?.delta.content ?? '';
+    return text;
+}
+
+describe('providers over TLS', () => {
+    before(async () => {
+        const { certificate, tls } = await tlsFiles();
+        h2 = await startProvider({ tls, http2: true });
+        h1 = await startProvider({ tls });
+        gw = await startGateway({ config: configFor([['h2', h2], ['h1', h1]]), env: { SSL_CERT_FILE: certificate } });
+        openai = clientOf(gw);
+    });
+    after(async () => {
+        await gw.stop();
+        await h2.close();
+        await h1.close();
+    });
+
+    it('streams side by side on one HTTP/2 connection', async () => {
+        const texts = await Promise.all(Array.from({ length: 8 }, async () => textOf(await ask(openai, 'h2/tokens-20.gap-2'))));
+        assert.deepEqual(new Set(texts), new Set([Array.from({ length: 20 }, (_, i) => `t${i}`).join(' ')]));
+        assert.deepEqual(new Set(h2.requests.map((x) => x.httpVersion)), new Set(['2.0']));
+        assert.equal(h2.connections, 1);
+        assert.equal(h2.requests[0].headers.authorization, `Bearer ${SECRET}`);
+        assert.match(h2.requests[0].headers['user-agent'], /^sluice\//);
+    });
+
+    it('resets the stream of a client that leaves, and keeps the connection', async () => {
+        h2.taken = h2.requests.length;
+        const leave = new AbortController();
+        const stream = await ask(openai, 'h2/tokens-9.hold-1', { signal: leave.signal });
+        const first = await h2.next();
+        const other = ask(openai, 'h2/tokens-9.hold-1').then(textOf);
+        const second = await h2.next();
+        await stream[Symbol.asyncIterator]().next();
+        leave.abort();
+        assert.equal(await first.closed, true);
+        second.release();
+        assert.equal(await other, 't0 t1 t2 t3 t4 t5 t6 t7 t8');
+        assert.equal(h2.connections, 1);
+    });
+
+    it('opens more connections past the streams that one may hold', async () => {
+        h2.taken = h2.requests.length;
+        const asked = Array.from({ length: 130 }, () => ask(openai, 'h2/tokens-3.hold-1').then(textOf));
+        const arrived = [];
+        for (let i = 0; i < asked.length; i++) arrived.push(await h2.next());
+        assert.ok(h2.connections >= 2 && h2.connections <= 32, `${h2.connections} connections`);
+        for (const x of arrived) x.release();
+        for (const text of await Promise.all(asked)) assert.equal(text, 't0 t1 t2');
+    });
+
+    it('falls back to HTTP/1.1, and uses its connections again', async () => {
+        for (let i = 0; i < 3; i++) assert.equal(await textOf(await ask(openai, 'h1/tokens-2')), 't0 t1');
+        assert.deepEqual(new Set(h1.requests.map((x) => x.httpVersion)), new Set(['1.1']));
+        assert.equal(h1.connections, 1);
+        const many = await Promise.all(Array.from({ length: 50 }, async () => textOf(await ask(openai, 'h1/tokens-3.gap-5'))));
+        assert.deepEqual(new Set(many), new Set(['t0 t1 t2']));
+    });
+
+    it('says nothing of the key in its log', () => {
+        assert.doesNotMatch(gw.logs, /provider-secret/);
+    });
+});
+
+it('a certificate that nobody vouches for is refused', async () => {
+    const { tls } = await tlsFiles();
+    const stranger = await startProvider({ tls, http2: true });
+    const gateway = await startGateway({ config: configFor([['stranger', stranger]]), env: { SSL_CERT_FILE: '' } });
+    try {
+        await assert.rejects(ask(clientOf(gateway), 'stranger/tokens-1'), (e) => {
+            assert.equal(e.status, 502);
+            assert.equal(e.code, 'upstream_tls_failed');
+            assert.match(e.message, /'stranger'/);
+            return true;
+        });
+        assert.equal(stranger.requests.length, 0);
+    } finally {
+        await gateway.stop();
+        await stranger.close();
+    }
+});
