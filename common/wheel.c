@@ -28,19 +28,17 @@ void wheel_timer_init(struct wheel_timer *t, void (*fire)(struct wheel_timer *))
 }
 
 /* Level n holds what is due in 64^n to 64^(n+1)-1 ticks, in the slot that comes up, emptied into lower
- * levels, at or before it is due. What is farther than the wheel reaches waits in the last slot and is placed
- * again from there. */
+ * levels, at or before it is due. What is farther than the wheel reaches is in the last level too, and goes
+ * round more than once. */
 static void place(struct wheel *w, struct wheel_timer *t)
 {
-    const uint64_t reach = UINT64_C(1) << (LEVEL_BITS * WHEEL_LEVELS);
     uint64_t delta = t->due_tick_ - w->tick_;
-    uint64_t tick = delta < reach ? t->due_tick_ : w->tick_ + reach - 1;
     unsigned level = 0;
 
     while (level + 1 < WHEEL_LEVELS && delta >> level_shift(level + 1) != 0)
         level++;
-    list_append(slot_of(w, level, tick), &t->node_);
-    w->occupied_[level] |= UINT64_C(1) << ((tick >> level_shift(level)) % WHEEL_SLOTS);
+    list_append(slot_of(w, level, t->due_tick_), &t->node_);
+    w->occupied_[level] |= UINT64_C(1) << ((t->due_tick_ >> level_shift(level)) % WHEEL_SLOTS);
 }
 
 void wheel_arm(struct wheel *w, struct wheel_timer *t, uint64_t now_ms, uint64_t delay_ms)

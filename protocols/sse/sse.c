@@ -49,9 +49,8 @@ static enum err own_name(struct sse_parser *p, struct feed *f)
 static enum err add_data(struct sse_parser *p, struct feed *f, struct bytes value, bool borrowed)
 {
     size_t before = f->data_borrowed ? f->data.len : p->data_.len;
-    size_t room = p->max_event - before;
 
-    if (value.len > room || (p->has_data_ && value.len == room))
+    if (value.len > p->max_event - before)
         return ERR_LIMIT;
     if (!p->has_data_ && borrowed) {
         f->data = value;

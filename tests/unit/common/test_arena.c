@@ -9,6 +9,14 @@ const char *__asan_default_options(void)
     return "allocator_may_return_null=1";
 }
 
+static bool all_are(const unsigned char *p, size_t n, unsigned char c)
+{
+    for (size_t i = 0; i < n; i++)
+        if (p[i] != c)
+            return false;
+    return true;
+}
+
 START_TEST(zeroed_aligned_apart)
 {
     struct arena a;
@@ -19,13 +27,11 @@ START_TEST(zeroed_aligned_apart)
         p[i] = arena_alloc(&a, i);
         ck_assert_ptr_nonnull(p[i]);
         ck_assert_uint_eq((uintptr_t)p[i] % alignof(max_align_t), 0);
-        for (size_t j = 0; j < i; j++)
-            ck_assert_uint_eq(p[i][j], 0);
+        ck_assert(all_are(p[i], i, 0));
         memset(p[i], (int)(i % 256), i);
     }
     for (size_t i = 0; i < ARRAY_LEN(p); i++) {
-        for (size_t j = 0; j < i; j++)
-            ck_assert_uint_eq(p[i][j], i % 256);
+        ck_assert(all_are(p[i], i, (unsigned char)(i % 256)));
         ck_assert(i == 0 || p[i] != p[i - 1]);
     }
     arena_free(&a);

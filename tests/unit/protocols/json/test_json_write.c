@@ -188,6 +188,31 @@ START_TEST(a_full_buffer_is_seen_once)
 }
 END_TEST
 
+START_TEST(compacts_to_one_line)
+{
+    static const char *const cases[][2] = {
+        {" { \"a b\" :\t[ 1 ,\r\n 2 ] } ", "{\"a b\":[1,2]}"},
+        {"\" \\\" \\\\\"", "\" \\\" \\\\\""},
+        {"{\n  \"k\": \"v\\n w\"\n}", "{\"k\":\"v\\n w\"}"},
+        {"[\"\\\\\" , \" \"]", "[\"\\\\\",\" \"]"},
+        {"  1  ", "1"},
+        {"", ""},
+    };
+    struct buf small;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        buf_reset(&out);
+        ck_assert_int_eq(json_compact(bytes_cstr(cases[i][0]), &out), ERR_OK);
+        ck_assert_msg(bytes_is(buf_bytes(&out), cases[i][1]), "%.*s", BYTES_FMT(buf_bytes(&out)));
+    }
+    buf_init(&small, 4);
+    ck_assert_int_eq(json_compact(BYTES("[1, 2]"), &small), ERR_LIMIT);
+    ck_assert(small.failed);
+    ck_assert_uint_eq(small.len, 0);
+    buf_free(&small);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("json_write");
@@ -199,5 +224,6 @@ int main(void)
     tcase_add_test(tc, doubles);
     tcase_add_test(tc, escapes_round_trip);
     tcase_add_test(tc, a_full_buffer_is_seen_once);
+    tcase_add_test(tc, compacts_to_one_line);
     return run_case(tc);
 }
