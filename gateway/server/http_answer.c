@@ -134,6 +134,8 @@ void http_answer_send(struct conn *c, const struct answer *a)
     add_common(&h, c, a);
     if (a->content_type)
         add(&h, "Content-Length: %zu\r\n", body.len);
+    if (a->content_type && !c->http->asset)
+        add(&h, "Cache-Control: no-store\r\n");
     add(&h, "\r\n");
     if (c->http->head_only || !a->content_type)
         body.len = 0;

@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CLOSE_ROOM = 256 }; /* of the queue, for the close frame */
+enum {
+    CLOSE_ROOM = 256,  /* of the queue, for the close frame */
+    MAX_UNANSWERED = 2 /* pings in a row */
+};
 
 static void wake(void *conn)
 {
@@ -219,6 +222,23 @@ uint64_t ws_due(const struct conn *c)
     return MIN(ping, c->ws->live_ms + c->server->cfg->timeouts.idle);
 }
 
+/* A peer that is gone without a word answers no pings. */
+static void ping(struct conn *c, uint64_t now)
+{
+    struct ws_conn *w = c->ws;
+    w->unanswered = (uint8_t)(w->ping_ms > c->rx_ms ? w->unanswered + 1 : 0);
+    if (w->unanswered >= MAX_UNANSWERED) {
+        LOG_DEBUG("conn closed reason=\"pings are not answered\"");
+        conn_doom(c);
+        return;
+    }
+    w->ping_ms = now;
+    w->pong_last = false;
+    if (w->queue.len + CLOSE_ROOM <= w->queue.max)
+        ws_append(&w->queue, WS_OP_PING, (struct bytes){NULL, 0});
+    conn_mark(c);
+}
+
 void ws_timer(struct conn *c, uint64_t now)
 {
     struct ws_conn *w = c->ws;
@@ -227,10 +247,6 @@ void ws_timer(struct conn *c, uint64_t now)
     } else if (now >= w->live_ms + c->server->cfg->timeouts.idle) {
         ws_close_now(c, WS_NORMAL, "idle");
     } else if (now >= ping_due(c)) {
-        w->ping_ms = now;
-        w->pong_last = false;
-        if (w->queue.len + CLOSE_ROOM <= w->queue.max)
-            ws_append(&w->queue, WS_OP_PING, (struct bytes){NULL, 0});
-        conn_mark(c);
+        ping(c, now);
     }
 }

@@ -11,6 +11,7 @@ struct ws_conn {
     uint64_t live_ms;    /* last whole frame from the client */
     uint64_t ping_ms;    /* our last ping */
     uint16_t close_code; /* we want to close, when all is said; 0: no */
+    uint8_t unanswered;  /* pings in a row */
     bool pong_last;
     bool echo;
     bool hang_up; /* nothing more is expected from the peer: end the stream once all is written */
