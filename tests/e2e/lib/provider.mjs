@@ -72,12 +72,26 @@ function defaultScript(x) {
     return { text: `You said: ${said}` };
 }
 
+// n numbered tokens, made as they are sent: huge answers must not take long to begin.
+class Numbered {
+    constructor(n, size) {
+        this.length = n;
+        this.size = size;
+    }
+    *[Symbol.iterator]() {
+        for (let i = 0; i < this.length; i++) yield (i ? ` t${i}` : 't0').padEnd(this.size ?? 0, 'x');
+    }
+    join(separator) {
+        return [...this].join(separator);
+    }
+}
+
 // A script with its defaults filled in.
 function complete(script, x) {
     const s = { ...script };
-    if (typeof s.tokens === 'number') s.tokens = Array.from({ length: s.tokens }, (_, i) => (i ? ` t${i}` : 't0'));
+    if (typeof s.tokens === 'number') s.tokens = new Numbered(s.tokens, s.size);
     s.tokens ??= s.text === undefined ? [] : s.text.match(/\s*\S+\s*$|\s*\S+/g) ?? [s.text];
-    if (s.size) s.tokens = s.tokens.map((t) => t.padEnd(s.size, 'x'));
+    if (s.size && Array.isArray(s.tokens)) s.tokens = s.tokens.map((t) => t.padEnd(s.size, 'x'));
     s.toolCalls = (s.toolCalls ?? []).map((c, i) => ({
         id: c.id ?? `call_${hex(8)}`, name: c.name, pieces: c.pieces ?? 3, index: i,
         arguments: typeof c.arguments === 'string' ? c.arguments : JSON.stringify(c.arguments ?? {}),
@@ -152,7 +166,7 @@ function outputItems(s) {
     } else if (s.tokens.length || !s.toolCalls.length) {
         items.push({
             id: id('msg'), type: 'message', role: 'assistant',
-            content: [{ type: 'output_text', annotations: [], logprobs: [], text: s.tokens.join('') }],
+            content: [{ type: 'output_text', annotations: [], logprobs: [], get text() { return s.tokens.join(''); } }],
         });
     }
     for (const c of s.toolCalls) {
@@ -193,8 +207,9 @@ function* itemEvents(item, s, output_index) {
         const [part] = item.content;
         const [name, key] = part.type === 'refusal' ? ['refusal', 'refusal'] : ['output_text', 'text'];
         yield ['response.output_item.added', { output_index, item: { ...closedItem(item), status: 'in_progress', content: [] } }];
-        yield ['response.content_part.added', { ...at, part: { ...part, [key]: '' } }];
-        for (const delta of key === 'text' ? s.tokens : pieces(part[key], 3)) yield [`response.${name}.delta`, { ...at, delta }, true];
+        const empty = key === 'text' ? { type: part.type, annotations: [], logprobs: [], text: '' } : { type: part.type, refusal: '' };
+        yield ['response.content_part.added', { ...at, part: empty }];
+        for (const delta of key === 'text' ? s.tokens : pieces(part.refusal, 3)) yield [`response.${name}.delta`, { ...at, delta }, true];
         if (s.noterminal || s.hang || s.failure) return;
         yield [`response.${name}.done`, { ...at, [key]: part[key] }];
         yield ['response.content_part.done', { ...at, part }];
@@ -243,12 +258,14 @@ class Exchange {
         this.res = res;
         this.bytes = 0; // of the body, sent so far
         this.gone = false;
+        this.writing = new Set();
         this.aborter = new AbortController();
         this.closed = new Promise((resolve) => {
             res.on('close', () => {
                 this.gone = true;
                 this.aborter.abort();
                 this.closedAt = performance.now();
+                for (const wake of this.writing) wake();
                 resolve(!this.over);
             });
         });
@@ -266,8 +283,11 @@ class Exchange {
         if (this.gone) return Promise.resolve();
         this.bytes += data.length;
         return new Promise((resolve) => {
-            this.closed.then(resolve);
-            this.res.write(data, () => resolve());
+            this.writing.add(resolve);
+            this.res.write(data, () => {
+                this.writing.delete(resolve);
+                resolve();
+            });
         });
     }
 
@@ -315,7 +335,7 @@ async function streamEvents(x, s, dialect) {
             if (x.gone) return;
             if (token && s.hold !== undefined && tokens === s.hold) await Promise.race([x.held, x.closed]);
             if (token && s.gap && tokens) await x.wait(s.gap);
-            if (token) tokens++;
+            if (token && ++tokens % 32 === 0) await new Promise(setImmediate); // let the others run
             if (!(await x.write(text, s))) return;
         }
     } finally {
