@@ -397,8 +397,13 @@ enum err fields_extras(const struct json_doc *d, json_ref obj, const struct fiel
     size_t n = 0;
     for (json_ref m = json_first(d, obj); m != JSON_NONE; m = json_next(d, m))
         n += find_field(&w, m, object) ? 0 : 1;
-    struct llm_extra *extras = n ? arena_array(a, n, sizeof *extras) : NULL;
-    if (n && !extras)
+    if (n == 0) {
+        *ret_extras = NULL;
+        *ret_n = 0;
+        return ERR_OK;
+    }
+    struct llm_extra *extras = arena_array(a, n, sizeof *extras);
+    if (!extras)
         return ERR_NOMEM;
     n = 0;
     for (json_ref m = json_first(d, obj); m != JSON_NONE; m = json_next(d, m))

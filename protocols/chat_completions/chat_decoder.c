@@ -1,5 +1,6 @@
 #include "protocols/chat_completions/chat.h"
 #include "protocols/provider_error.h"
+#include <assert.h>
 #include <stdlib.h>
 
 /* Reading what a provider streams. One chunk costs one scan of its bytes and a copy of its text into the log.
@@ -21,7 +22,7 @@ struct llm_decoder {
     struct buf text; /* an unescaped piece of text */
     struct buf extra;
     struct chat_call *calls;
-    unsigned n_calls;
+    unsigned n_calls, cap_calls;
     bool finished; /* a finish_reason came */
     bool whole;    /* reading one whole answer, no pieces */
     enum llm_finish finish;
@@ -102,15 +103,17 @@ static struct chat_call *new_call(struct llm_decoder *d, int64_t index)
         fail_invalid(d, "more than 128 tool calls");
         return NULL;
     }
-    /* Grows when n_calls is 0 or a power of two. */
-    if ((d->n_calls & (d->n_calls - 1)) == 0) {
-        struct chat_call *calls = realloc(d->calls, (d->n_calls ? 2 * d->n_calls : 1) * sizeof *calls);
+    if (d->n_calls == d->cap_calls) {
+        unsigned cap = d->cap_calls ? 2 * d->cap_calls : 2;
+        struct chat_call *calls = realloc(d->calls, cap * sizeof *calls);
         if (!calls) {
             fail_memory(d);
             return NULL;
         }
         d->calls = calls;
+        d->cap_calls = cap;
     }
+    assert(d->calls);
     struct chat_call *c = &d->calls[d->n_calls++];
     *c = (struct chat_call){.index = index, .item = -1};
     buf_init(&c->id, 1024);
@@ -128,11 +131,9 @@ static struct chat_call *find_call(struct llm_decoder *d, json_ref piece, struct
     for (unsigned i = d->n_calls; i-- > 0 && !found && !d->whole;) {
         struct chat_call *c = &d->calls[i];
         bool same_id = id.len && c->id.len && bytes_eq(buf_bytes(&c->id), id);
-        if (same_id && (index < 0 || index == c->index))
-            found = c;
-        else if (index >= 0 && c->index == index && !(named && id.len && c->id.len))
-            found = c;
-        else if (index < 0 && id.len == 0 && !(named && c->item >= 0))
+        bool other_id = id.len && c->id.len && !same_id;
+        if (index >= 0 ? index == c->index && !(named && other_id)
+                       : same_id || (id.len == 0 && !(named && c->item >= 0)))
             found = c;
     }
     return found ? found : new_call(d, index);
@@ -188,9 +189,7 @@ static void read_delta(struct llm_decoder *d, json_ref message, json_ref logprob
             continue;
         if (json_key_is(&d->doc, m, "content"))
             content = m;
-        else if (json_key_is(&d->doc, m, "reasoning_content"))
-            reasoning = m;
-        else if (json_key_is(&d->doc, m, "reasoning") && reasoning == JSON_NONE)
+        else if (json_key_is(&d->doc, m, "reasoning_content") || json_key_is(&d->doc, m, "reasoning"))
             reasoning = m;
         else if (json_key_is(&d->doc, m, "refusal"))
             refusal = m;

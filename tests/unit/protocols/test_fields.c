@@ -65,8 +65,8 @@ START_TEST(test_accepted)
         "{\"name\":\"ab\",\"inner\":{\"deep\":[1,2,3]}}",
         "{\"name\":\"ab\",\"shape\":{\"kind\":\"circle\",\"radius\":0,\"colour\":1}}",
         "{\"name\":\"ab\",\"shape\":{\"side\":-1e3,\"kind\":\"square\"}}",
-        "{\"name\":\"ab\",\"shapes\":[{\"radius\":1},{\"kind\":\"blob\",\"radius\":\"x\"},{\"kind\":"
-        "\"square\",\"side\":1}]}",
+        ("{\"name\":\"ab\",\"shapes\":[{\"radius\":1},{\"kind\":\"blob\",\"radius\":\"x\"},{\"side\":1,"
+         "\"kind\":\"square\"}]}"),
         "{\"name\":\"ab\",\"map\":{\"k1\":\"v\",\"\\u0041\\u0041\\u0041\\u0041\":\"vvv\"}}",
         "{\"name\":\"ab\",\"total\":123456789012345678901234567890}",
         "{\"name\":\"ab\",\"total\":-1E+30,\"ratio\":1e-400}",
