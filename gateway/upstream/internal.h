@@ -19,6 +19,8 @@ enum {
     MAX_HEAD = 64 * 1024,  /* bytes of response headers */
     MAX_ERROR_BODY = 64 * 1024, /* of an answer with an error status */
     MAX_REQUEST_ID = 128,
+    MAX_RETRY_AFTER_S = 24 * 60 * 60, /* more is not believed */
+    REQUEST_SLACK = 64 * 1024,        /* of a request's body, beside what the client sent */
     DRAIN_MS = 1000, /* how long the rest of a finished answer may take before its connection is given up */
 };
 

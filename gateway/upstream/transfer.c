@@ -27,7 +27,7 @@ static void note_header(struct transfer *t, struct bytes name, struct bytes valu
         t->content_type[n] = '\0';
     } else if (bytes_eq_nocase(name, BYTES("retry-after"))) {
         /* A date, the other form that RFC 9110 allows, is not worth a clock: no provider sends it. */
-        if (bytes_to_u64(value, 24 * 60 * 60, &seconds) == ERR_OK)
+        if (bytes_to_u64(value, MAX_RETRY_AFTER_S, &seconds) == ERR_OK)
             t->retry_after_s = (int)seconds;
     }
 }

@@ -210,9 +210,9 @@ static void close_own_handle(struct upstream *u, uv_handle_t *h)
 void upstream_close(struct upstream *u)
 {
     assert(!u->ticking);
-    while (!list_empty(&u->live)) {
-        struct transfer *t = LIST_FIRST(&u->live, struct transfer, node);
-        destroy(t);
+    LIST_EACH(&u->live, node)
+    {
+        destroy(CONTAINER_OF(node, struct transfer, node));
     }
     for (size_t i = 0; i < u->cfg->n_providers; i++)
         origin_close(&u->origins[i]);
@@ -253,8 +253,7 @@ static enum err encode(struct transfer *t, const struct upstream_call *call, str
     static const char name[] = "x-request-id: ";
     const struct config *cfg = t->u->cfg;
     /* Escapes and another dialect's words may make a text longer than the message that it came in. */
-    buf_init(&t->body,
-             64 * 1024 + 4 * (size_t)(cfg->limits.max_message_bytes + cfg->limits.max_context_bytes));
+    buf_init(&t->body, REQUEST_SLACK + 4 * (cfg->limits.max_message_bytes + cfg->limits.max_context_bytes));
     if (header_safe(call->request_id)) {
         t->id_line = malloc(sizeof(name) + call->request_id.len);
         if (!t->id_line)

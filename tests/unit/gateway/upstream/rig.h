@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <stdio.h>
 
+enum { RIG_MIB = 1 << 20 };
+
 struct llm_decoder {
     struct llm_builder *builder;
     bool finished;
@@ -136,9 +138,9 @@ static inline void rig_open(struct rig *r, bool demo)
     r->cfg.n_providers = 1;
     r->cfg.timeouts.connect = r->cfg.timeouts.first_token = r->cfg.timeouts.between_tokens =
         r->cfg.timeouts.total = 15000;
-    r->cfg.limits.max_response_bytes = 1024 * 1024;
-    r->cfg.limits.max_message_bytes = r->cfg.limits.max_context_bytes = 1024 * 1024;
-    arena_init(&r->arena, 1024 * 1024);
+    r->cfg.limits.max_response_bytes = RIG_MIB;
+    r->cfg.limits.max_message_bytes = r->cfg.limits.max_context_bytes = RIG_MIB;
+    arena_init(&r->arena, RIG_MIB);
     llm_request_init(&r->request, &r->arena, &words);
 }
 
@@ -213,7 +215,7 @@ static void ask_collect_(void *ctx, struct bytes text)
 static inline void ck_text(const struct ask *a, const char *expected)
 {
     struct buf b;
-    buf_init(&b, 1024 * 1024);
+    buf_init(&b, RIG_MIB);
     llm_log_each_delta(&a->log, 0, 0, LLM_PART_TEXT, ask_collect_, &b);
     ck_assert_msg(bytes_is(buf_bytes(&b), expected), "text is '%.*s'", (int)b.len, b.data ? b.data : "");
     buf_free(&b);

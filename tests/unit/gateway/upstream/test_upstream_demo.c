@@ -34,7 +34,7 @@ static void done(struct ask *a)
 
 static void text_of(const struct ask *a, enum llm_part_kind kind, struct buf *b)
 {
-    buf_init(b, 1024 * 1024);
+    buf_init(b, RIG_MIB);
     llm_log_each_delta(&a->log, 0, 0, kind, ask_collect_, b);
     buf_append_char(b, '\0');
     b->len--;
@@ -213,15 +213,15 @@ START_TEST(values_of_all_schemas)
 }
 END_TEST
 
+#define NESTED(items) "{\"type\":\"array\",\"minItems\":8,\"items\":" items "}"
+
 /* A schema that holds itself, one that is too big, and one that is none: refused, not followed. */
 START_TEST(schemas_beyond_it)
 {
     static const char *const cases[] = {
         "{\"$ref\":\"#\"}",
         "{\"type\":\"object\",\"properties\":{\"next\":{\"$ref\":\"#\"}}}",
-        "{\"type\":\"array\",\"minItems\":8,\"items\":{\"type\":\"array\",\"minItems\":8,\"items\":{\"type\":"
-        "\"array\",\"minItems\":8,"
-        "\"items\":{\"type\":\"array\",\"minItems\":8,\"items\":{}}}}}",
+        NESTED(NESTED(NESTED(NESTED("{}")))),
         "{\"type\":\"object\",\"properties\":{\"a\\\"b\":{}}}",
         "nonsense",
     };

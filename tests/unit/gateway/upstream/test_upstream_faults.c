@@ -74,13 +74,14 @@ END_TEST
 
 START_TEST(answers_that_are_no_answers)
 {
+    static const char bad_event[] = HEAD "Content-Length: 11\r\n\r\ndata: bad\n\n";
     static const char *const cases[] = {
         "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 11\r\n\r\n<h1>hi</h1>",
         "HTTP/1.1 200 OK\r\nContent-Length: 24\r\n\r\ndata: Hello\n\ndata: end\n\n",
         "HTTP/1.1 204 No Content\r\n\r\n",
         "SSH-2.0-OpenSSH_9.2\r\n\r\n\r\n",
         "\r\n\r\n\r\n\r\n",
-        HEAD "Content-Length: 11\r\n\r\ndata: bad\n\n",
+        bad_event,
         "HTTP/1.1 200 \x1b[31m\r\nContent-Type: text/\x1b[31m\r\nContent-Length: 2\r\n\r\nhi",
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -384,7 +385,7 @@ START_TEST(answers_that_are_too_large)
         else
             memset(reply[i] + at, 'x', sizeof(reply[i]) - at - 1);
         rig_open(&rig, false);
-        rig.cfg.limits.max_response_bytes = 32 * 1024;
+        rig.cfg.limits.max_response_bytes = 32768;
         ask_once(&a, reply[i], false);
         ck_failed(&a, 502, "response_too_large");
         RUN_UNTIL(&rig, rig.fake.peer_closed == 1);
