@@ -94,6 +94,7 @@ async function useKey(key) {
         fillModels(names);
         sessionStorage.setItem(STORED_KEY, key);
         ui.prompt.disabled = false;
+        ui.prompt.placeholder = 'Ask something';
         hideSetup();
         ui.prompt.focus();
     } catch (error) {
@@ -117,21 +118,32 @@ function updateSend() {
     if (focused === ui.stop && !running) ui.prompt.focus();
 }
 
-function follows() {
-    const { scrollHeight, scrollTop, clientHeight } = ui.scroller;
-    return scrollHeight - scrollTop - clientHeight < NEAR;
+// Whether the page keeps to its end: until the reader moves up, and again once they are back.
+let following = true;
+let lastTop = 0;
+
+const toTheEnd = () => ui.scroller.scrollHeight - ui.scroller.scrollTop - ui.scroller.clientHeight;
+
+function onScroll() {
+    const top = ui.scroller.scrollTop;
+    const left = toTheEnd();
+    if (left <= 1) following = true;
+    else if (top < lastTop) following = false;
+    else if (left < NEAR) following = true;
+    lastTop = top;
+    ui.latest.hidden = following || left < NEAR;
 }
 
 function toEnd() {
+    following = true;
     ui.scroller.scrollTop = ui.scroller.scrollHeight;
 }
 
 /** Changes the page by `change`, and stays at its end if the reader was there. */
 function keepingPlace(change) {
-    const following = follows();
     change();
     if (following) toEnd();
-    ui.latest.hidden = follows();
+    else ui.latest.hidden = toTheEnd() < NEAR;
 }
 
 function newChat() {
@@ -162,7 +174,7 @@ class Announcer {
     }
 }
 
-const seconds = (ms) => `${(ms / 1000).toFixed(ms < 9950 ? 1 : 0)} s`;
+const duration = (ms) => (ms < 995 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(ms < 9950 ? 1 : 0)} s`);
 
 function statistics(turn) {
     const { timings, usage, response } = turn.answer;
@@ -170,11 +182,11 @@ function statistics(turn) {
     const tokens = usage?.output_tokens;
     if (tokens) parts.push(`${tokens} token${tokens === 1 ? '' : 's'}`);
     if (timings.firstText !== null) {
-        parts.push(`first after ${seconds(timings.firstText - timings.asked)}`);
         const streaming = timings.ended - timings.firstText;
-        if (tokens > 1 && streaming > 100) parts.push(`${Math.round((tokens - 1) / (streaming / 1000))} per second`);
+        if (tokens > 1 && streaming > 100) parts.push(`${Math.round((tokens - 1) / (streaming / 1000))}/s`);
+        parts.push(`first ${duration(timings.firstText - timings.asked)}`);
     }
-    parts.push(`${seconds(timings.ended - timings.asked)} in all`);
+    parts.push(duration(timings.ended - timings.asked));
     return parts.join(' · ');
 }
 
@@ -383,7 +395,7 @@ ui.talk.addEventListener('click', (e) => {
     const button = e.target.closest('figure.code button.copy');
     if (button) copy(button, button.closest('figure').querySelector('pre').textContent);
 });
-ui.scroller.addEventListener('scroll', () => (ui.latest.hidden = follows()), { passive: true });
+ui.scroller.addEventListener('scroll', onScroll, { passive: true });
 ui.latest.addEventListener('click', () => {
     toEnd();
     ui.prompt.focus();

@@ -160,17 +160,21 @@ function morph(old, fresh) {
                 if (node.data.startsWith(mine.data)) mine.appendData(node.data.slice(mine.data.length));
                 else mine.data = node.data;
             }
-        } else morph(mine, node);
+        } else {
+            if (mine.nodeName === 'OL') mine.start = node.start;
+            morph(mine, node);
+        }
     });
     for (const extra of have.slice(want.length)) extra.remove();
 }
 
-/** Shows a growing text in `root`. Only the block that still grows is looked at again. */
+/** Shows a growing text in `root`. Only its last two blocks are looked at again: a line that is not whole yet ("2.") may turn out
+ * to belong to the block before it. */
 export class MarkdownView {
     #root;
     #text = '';
-    #from = 0; // where the last block shown begins
-    #last = null; // its node
+    #from = 0; // where the blocks that may still change begin
+    #open = []; // their nodes
 
     constructor(root) {
         this.#root = root;
@@ -180,16 +184,19 @@ export class MarkdownView {
         if (text === this.#text) return;
         this.#text = text;
         const fresh = blocks(text.slice(this.#from));
-        fresh.forEach(({ node }, i) => {
-            if (i > 0 || !this.#last) this.#root.append(node);
-            else if (this.#last.nodeName === node.nodeName) {
-                morph(this.#last, node);
-                fresh[0].node = this.#last;
-            } else this.#last.replaceWith(node);
+        const nodes = fresh.map(({ node }, i) => {
+            const old = this.#open[i];
+            if (!old) this.#root.append(node);
+            else if (old.nodeName !== node.nodeName) old.replaceWith(node);
+            else {
+                morph(old, node);
+                return old;
+            }
+            return node;
         });
-        if (fresh.length > 0) {
-            this.#from += fresh.at(-1).start;
-            this.#last = fresh.at(-1).node;
-        }
+        for (const extra of this.#open.slice(nodes.length)) extra.remove();
+        const done = Math.max(0, nodes.length - 2);
+        if (done > 0) this.#from += fresh[done].start;
+        this.#open = nodes.slice(done);
     }
 }

@@ -277,7 +277,7 @@ export class SluiceClient extends EventTarget {
         }
         const answer = link.running.get(event.stream_id ?? null);
         if (event.type === 'error') {
-            this.#onError(link, answer, event);
+            this.#onError(link, answer ?? this.#unanswered(link, event), event);
             return;
         }
         if (!answer) return;
@@ -288,6 +288,11 @@ export class SluiceClient extends EventTarget {
         else if (answer.bytes > this.options.maxAnswerBytes)
             this.cancelAnswer(answer, new SluiceError('answer_too_large', 'The answer is larger than maxAnswerBytes.'));
         else if (answer.state === 'stopping' && unnamed && answer.id) this.#sendCancel(answer);
+    }
+
+    /** A message that the server could not read has no lane in its error: it was the oldest that nothing has come for. */
+    #unanswered(link, event) {
+        return event.stream_id ? undefined : [...link.running.values()].find((answer) => answer.id === null);
     }
 
     #onTerminal(link, answer, event) {

@@ -439,6 +439,22 @@ test('errors are typed: of a message, of an answer, flat ones', () =>
         },
     ));
 
+test('an error without a lane belongs to the oldest request that nothing has come for', () =>
+    withDouble(
+        {
+            onMessage(connection, message) {
+                if (message.stream_id === 'a') connection.send({ type: 'response.created', sequence_number: 0, response: { id: 'resp_a' } }, 'a');
+                else connection.send({ type: 'error', status: 400, error: { code: 'invalid_json', message: 'unreadable' } });
+            },
+        },
+        async (double, make) => {
+            const client = make();
+            const [a, b] = ['a', 'b'].map((stream_id) => client.respond({ model: 'm', input: 'x', stream_id }));
+            assert.equal((await rejection(b.done)).code, 'invalid_json');
+            assert.equal(a.state, 'running');
+        },
+    ));
+
 test('everything is bounded', () =>
     withDouble(
         {
