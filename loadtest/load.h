@@ -103,23 +103,22 @@ struct step {
 
 struct load {
     struct load_opts o;
-    enum load_mode mode;
     struct load_target target;
     SSL_CTX *tls;
-    int epoll;
     struct ticks ticks;
     uint64_t now;
     uint64_t random;
+    enum load_mode mode;
     enum load_phase phase;
+    int epoll;
+    uint32_t expected; /* tokens an answer must have; 0: as its usage says */
     struct session *sessions;
     struct lane *lanes;
     /* what is sent */
     struct buf http_request, *ws_texts, scratch;
-    uint32_t expected; /* tokens an answer must have; 0: as its usage says */
     /* driving */
     uint64_t opened, settled, ready, connecting, open_goal, running, quota, run_start, run_end, last_end,
         connections_tried;
-    bool stop_starting, interrupted;
     double next_arrival;
     struct list idle_lanes;
     uint64_t *backlog, backlog_head, backlog_len;
@@ -130,9 +129,9 @@ struct load {
     struct proc_tree server, self;
     struct syscall_counter counter;
     uint64_t syscalls;
-    bool counting;
     struct step steps[MAX_STEPS];
     unsigned n_steps;
+    bool stop_starting, interrupted, counting;
     uint64_t last_tokens, last_progress;
     char room[65536];
 };

@@ -158,11 +158,11 @@ static bool parse_size(struct session *s, struct bytes line)
     uint64_t size = 0;
     size_t i = 0;
     for (; i < line.len && i < 8; i++) {
-        char c = line.data[i] | 0x20;
+        unsigned c = (unsigned char)line.data[i] | 0x20u;
         if (c >= '0' && c <= '9')
-            size = size * 16 + (unsigned)(c - '0');
+            size = size * 16 + (c - '0');
         else if (c >= 'a' && c <= 'f')
-            size = size * 16 + (unsigned)(c - 'a' + 10);
+            size = size * 16 + (c - 'a' + 10);
         else
             break;
     }

@@ -124,7 +124,7 @@ static const char *wrong_option(struct load *l)
         return "--churn takes one lane";
     if (!o->idle && !o->requests && !o->duration_ms)
         return "one of --requests, --duration or --idle";
-    if (o->steps < 1 || o->steps > MAX_STEPS || o->steps > o->sessions)
+    if (o->steps < 1 || o->steps > MAX_STEPS || (o->idle && o->steps > o->sessions))
         return "--steps: 1 to 64, at most one a session";
     if (o->sources < 1 || o->sources > 250)
         return "--sources: 1 to 250";

@@ -34,6 +34,7 @@ class Candidate:
         raise NotImplementedError
 
     def stop(self):
+        """Ends it; answers what was wrong with that, or None."""
         self.server.stop()
 
     def pid(self, tls):
@@ -109,6 +110,15 @@ limits:
         listeners = self.server.wait_listening(2)
         self.port = next(a.split(":")[1] for a, tls in listeners if not tls)
         self.tls_port = next(a.split(":")[1] for a, tls in listeners if tls)
+
+    def stop(self):
+        alive = self.server.alive()
+        self.server.stop(30)
+        log = self.server.log.read_text(errors="replace")
+        if not alive or self.server.process.returncode != 0 or "Sanitizer" in log or "runtime error" in log:
+            print(log[-4000:], file=sys.stderr)
+            return f"server: ended with status {self.server.process.returncode}, see its log above"
+        return None
 
 
 class SluiceWebSocket(Sluice):

@@ -131,6 +131,7 @@ def facts():
         "cores": os.cpu_count(),
         "memory_gib": round(int(memory[1]) / 2**20, 1) if memory else None,
         "kernel": platform.release(),
+        "tcp": command_output("cat", "/proc/sys/net/ipv4/tcp_congestion_control"),
         "commit": command_output("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"),
         "date": time.strftime("%Y-%m-%d"),
     }

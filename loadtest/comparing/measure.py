@@ -28,6 +28,8 @@ METRICS = {  # name -> (path in the load client's JSON, title, unit, lower is be
     "session_pss_bytes": (("server", "pss_bytes_per_session"), "PSS per session", "B", True),
     "switches": (("server", "switches_voluntary"), "voluntary context switches", "", True),
     "syscalls_per_token": (("server", "syscalls_per_token"), "system calls per token", "", True),
+    "pace": (("pace",), "whole answer p50, of the ideal", "", True),
+    "tokens_per_event": (("tokens_per_event",), "tokens per event", "", True),
     "client_cpu_s": (("client_cpu_s",), "load client's CPU", "s", True),
 }
 OF_SERVER = {name for name, (path, *_) in METRICS.items() if path[0] == "server"}
@@ -101,21 +103,28 @@ def measure(context, case, candidate):
     out = context.work / "load.json"
     out.unlink(missing_ok=True)
     candidate.start()
-    background = None
+    background, result = None, {}
     try:
         background = Background(context, case, candidate)
         command = load_command(context, case, candidate, out)
         done = subprocess.run(command, capture_output=True, text=True, timeout=900)
         result = json.loads(out.read_text()) if out.exists() else {}
+        if case.ideal_ms and result.get("ok"):
+            result["pace"] = result["answer_ms"]["p50"] / case.ideal_ms
+        if result.get("deltas"):
+            result["tokens_per_event"] = result["tokens"] / result["deltas"]
         result["exit"] = done.returncode
         result["command"] = " ".join(["sluice-load", *command[1:]])
         if done.returncode and not result.get("errors"):
             result["errors"] = {(done.stderr.strip() or "the load client failed")[-200:]: 1}
-        return result
     finally:
         if background:
             background.stop()
-        candidate.stop()
+        problem = candidate.stop()
+        if problem:
+            result["exit"] = 1
+            result["errors"] = {**result.get("errors", {}), problem: 1}
+    return result
 
 
 def value(result, metric):

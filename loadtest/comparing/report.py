@@ -7,12 +7,12 @@ from .measure import METRICS
 
 SHOWN = {  # scenario -> the metrics of its table
     "article": ["requests_per_s", "cpu_us_per_request", "answer_p50", "answer_p99", "idle_rss_kb", "peak_rss_kb"],
-    "stream": ["cpu_us_per_token", "requests_per_s", "first_p50", "first_p99", "gap_p99", "peak_rss_kb"],
+    "stream": ["cpu_us_per_token", "pace", "tokens_per_event", "first_p50", "first_p99", "gap_p99", "peak_rss_kb"],
     "added": ["first_p50", "first_p99", "transit_p50", "transit_p99", "cpu_us_per_token"],
     "idle": ["session_bytes", "session_pss_bytes", "idle_rss_kb", "idle_pss_kb", "peak_rss_kb"],
     "churn": ["cpu_us_per_request", "requests_per_s", "answer_p50", "answer_p99"],
-    "burst": ["cpu_us_per_token", "first_p50", "first_p99", "gap_p99", "answer_p99", "peak_rss_kb"],
-    "lanes": ["cpu_us_per_token", "first_p50", "first_p99", "gap_p99", "peak_rss_kb"],
+    "burst": ["cpu_us_per_token", "tokens_per_event", "first_p50", "first_p99", "gap_p99", "answer_p99", "peak_rss_kb"],
+    "lanes": ["cpu_us_per_token", "pace", "tokens_per_event", "first_p50", "first_p99", "gap_p99", "peak_rss_kb"],
 }
 CHARTED = {"article": ["cpu_us_per_request", "requests_per_s"], "stream": ["cpu_us_per_token"],
            "added": ["first_p50", "transit_p99"], "idle": ["session_bytes", "idle_rss_kb"],
@@ -50,6 +50,20 @@ def columns(case):
     return [m for m in wanted if any(m in c["metrics"] for c in case["candidates"].values())]
 
 
+LATE = 1.1
+LATE_NOTE = ("* late: the machine could not keep the pace, so that tokens came in bunches, which makes each of them cheaper; "
+             "compare such a figure only with others as late.")
+
+
+def late(candidate):
+    pace = candidate["metrics"].get("pace")
+    return bool(pace) and pace["median"] > LATE
+
+
+def shown_name(name, candidate):
+    return name + (" *" if late(candidate) else "")
+
+
 def verdict(candidate):
     if candidate["correct"]:
         return "yes"
@@ -62,7 +76,7 @@ def verdict(candidate):
 
 def markdown(data):
     lines = ["# Comparison", "", f"{data['machine']['date']}, commit {data['machine']['commit']}, {data['machine']['cpu']}, "
-             f"{data['machine']['cores']} cores, Linux {data['machine']['kernel']}. Server, mock and load client share the "
+             f"{data['machine']['cores']} cores, Linux {data['machine']['kernel']}, TCP {data['machine']['tcp']}. Server, mock and load client share the "
              f"machine; CPU time is what counts. {data['runs']} runs, interleaved; medians (least to most).", ""]
     for name, c in data["candidates"].items():
         lines.append(f"- **{name}**: {c['what']}" + (f" ({c['version']})" if c["version"] else ""))
@@ -75,7 +89,9 @@ def markdown(data):
                   "|---" * (len(wanted) + 2) + "|"]
         for name, c in case["candidates"].items():
             cells = [spread(c["metrics"][m]) if m in c["metrics"] else "" for m in wanted]
-            lines.append(f"| {name} | " + " | ".join(cells) + f" | {verdict(c)} |")
+            lines.append(f"| {shown_name(name, c)} | " + " | ".join(cells) + f" | {verdict(c)} |")
+        if any(late(c) for c in case["candidates"].values()):
+            lines += ["", LATE_NOTE]
         lines += [f"\nWithout {name}: {why}." for name, why in case["left_out"].items()]
     if data["goals"]:
         lines += ["", "## Goals", "", "| figure | goal | measured | |", "|---|---|---|---|"]
@@ -174,8 +190,10 @@ def case_html(key, case):
                + "<th>every token right</th></tr></thead><tbody>")
     for name, c in case["candidates"].items():
         cells = "".join(f"<td>{e(spread(c['metrics'][m])) if m in c['metrics'] else ''}</td>" for m in wanted)
-        out.append(f'<tr><th>{e(name)}</th>{cells}<td class="{"ok" if c["correct"] else "bad"}">{e(verdict(c))}</td></tr>')
+        out.append(f'<tr><th>{e(shown_name(name, c))}</th>{cells}<td class="{"ok" if c["correct"] else "bad"}">{e(verdict(c))}</td></tr>')
     out.append("</tbody></table>")
+    if any(late(c) for c in case["candidates"].values()):
+        out.append(f'<p class="how">{e(LATE_NOTE)}</p>')
     out += [f"<p class=how>Without {e(name)}: {e(why)}.</p>" for name, why in case["left_out"].items()]
     commands = "\n".join(f"{name}: {c['runs'][0]['command']}" for name, c in case["candidates"].items() if c["runs"])
     return "".join(out) + f"<details><summary>the commands</summary><pre>{e(commands)}</pre></details></section>"
@@ -217,7 +235,7 @@ def page(data):
     return (f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
             f"<title>Sluice: comparison</title><style>{STYLE}</style><h1>Sluice beside what people would use instead</h1>"
             f"<p>{e(m['date'])}, commit {e(m['commit'])}; {e(m['cpu'])}, {m['cores']} cores, {m['memory_gib']} GiB, Linux "
-            f"{e(m['kernel'])}. Server, mock provider and load client share the machine, so CPU time is what counts, not "
+            f"{e(m['kernel'])}, TCP {e(m['tcp'])}. Server, mock provider and load client share the machine, so CPU time is what counts, not "
             f"wall time. {data['workers']} worker(s) each. {data['runs']} run(s), candidates in turn (A B A B), a fresh server "
             f"for each; shown: medians, in brackets the least and the most.</p><ul>{who}</ul>"
             f"{goals_html(data['goals'])}{stream_lines(data)}"

@@ -34,6 +34,7 @@ class Case:
     size: int = 0
     idle: bool = False
     background: int = 0  # idle sessions held meanwhile
+    ideal_ms: float = 0  # how long an answer takes when nobody is late
     skip: dict = field(default_factory=dict)  # candidate name -> reason
 
     @property
@@ -57,7 +58,7 @@ def article(s):
                  "process tree over those requests.",
                  JSON, ["--model", model(tokens=ARTICLE_TOKENS, latency=a["latency"]), "--sessions", a["sessions"],
                         "--requests", a["requests"], "--prompt-bytes", ARTICLE_TEXT_BYTES, "--ramp", f"{a['latency']}ms",
-                        "--warmup", a["sessions"]], size=a["requests"])]
+                        "--warmup", a["sessions"]], size=a["requests"], ideal_ms=a["latency"])]
 
 
 def stream(s):
@@ -73,7 +74,8 @@ def stream(s):
                 f"starts spread over one answer's time; {s['seconds']} s. CPU: of the server's process tree, divided by "
                 "the tokens that arrived." + (" TLS 1.3 towards the clients, plain to the model." if tls else ""),
                 SSE, ["--model", model(tokens=64, gap=s["gap"], latency=s["latency"]), "--sessions", n, "--duration",
-                      f"{s['seconds']}s", "--ramp", f"{64 * s['gap'] + s['latency']}ms"], tls=tls, size=n, skip=skip))
+                      f"{s['seconds']}s", "--ramp", f"{64 * s['gap'] + s['latency']}ms"], tls=tls, size=n, skip=skip,
+                ideal_ms=s["latency"] + 63 * s["gap"]))
     return cases
 
 
@@ -135,7 +137,8 @@ def lanes(s):
                  "Only WebSocket has lanes.",
                  {"ws": "ws"}, ["--model", model(tokens=64, gap=s["gap"], latency=s["latency"]), "--sessions", n["sessions"],
                                 "--lanes", 16, "--duration", f"{n['seconds']}s", "--ramp",
-                                f"{64 * s['gap'] + s['latency']}ms"], size=n["sessions"])]
+                                f"{64 * s['gap'] + s['latency']}ms"], size=n["sessions"],
+                 ideal_ms=s["latency"] + 63 * s["gap"])]
 
 
 SCENARIOS = {"article": article, "stream": stream, "added": added, "idle": idle, "churn": churn, "burst": burst,

@@ -221,7 +221,7 @@ bool address_parse(const char *text, struct sockaddr_storage *ret_address, sockl
 
 unsigned socket_port(int fd)
 {
-    struct sockaddr_storage a;
+    struct sockaddr_storage a = {0};
     struct sockaddr_in in;
     struct sockaddr_in6 in6;
     socklen_t len = sizeof(a);
