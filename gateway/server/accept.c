@@ -38,7 +38,7 @@ static void take(struct listener *l, int fd, struct bytes address)
         int size = SEND_BUFFER;
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
     }
-    if (link_adopt(l, c, fd) != ERR_OK)
+    if (l->ops->adopt(l, c, fd) != ERR_OK)
         conn_closed(c);
     else
         conn_arm(c);

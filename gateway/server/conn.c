@@ -35,6 +35,7 @@ struct conn *conn_new(struct listener *l, struct bytes address, unsigned refusal
     c->server = s;
     c->listener = l;
     c->tls = l->cfg->tls;
+    c->ops = l->ops;
     c->since_ms = c->rx_ms = server_now(s);
     c->refusal = (uint16_t)refusal;
     c->address_len = (uint8_t)address.len;
@@ -154,7 +155,7 @@ static void on_timer(struct wheel_timer *t)
 /* Our half ends here, behind the last byte. */
 static void shut_half(struct conn *c)
 {
-    link_shutdown(c->wsi);
+    c->ops->shutdown(c->link);
     conn_move(c, CONN_LINGER);
 }
 
@@ -164,14 +165,14 @@ void conn_send(struct conn *c, struct bytes data)
     if (conn_dead(c) || conn_state(c) == CONN_LINGER || data.len == 0)
         return;
     if (!conn_blocked(c)) {
-        if (link_write(c->wsi, data, &written) != ERR_OK) {
+        if (c->ops->write(c->link, data, &written) != ERR_OK) {
             conn_doom(c);
             return;
         }
         if (written == data.len)
             return;
         c->progress_ms_ = server_now(c->server);
-        link_want_write(c->wsi);
+        c->ops->want_write(c->link);
     }
     if (buf_append_bytes(&c->unsent_, bytes_skip(data, written)) != ERR_OK)
         conn_doom(c);
@@ -183,7 +184,7 @@ void conn_writable(struct conn *c)
     size_t written = 0;
     if (!conn_blocked(c))
         return;
-    if (link_write(c->wsi, bytes_skip(buf_bytes(&c->unsent_), c->unsent_at_), &written) != ERR_OK) {
+    if (c->ops->write(c->link, bytes_skip(buf_bytes(&c->unsent_), c->unsent_at_), &written) != ERR_OK) {
         conn_doom(c);
         return;
     }
@@ -191,7 +192,7 @@ void conn_writable(struct conn *c)
         c->progress_ms_ = server_now(c->server);
     c->unsent_at_ += written;
     if (c->unsent_at_ < c->unsent_.len) {
-        link_want_write(c->wsi);
+        c->ops->want_write(c->link);
         return;
     }
     buf_free(&c->unsent_);
@@ -218,7 +219,7 @@ void conn_doom(struct conn *c)
     conn_move(c, CONN_DEAD);
     wheel_cancel(c->server->o.wheel, &c->timer_);
     list_remove(&c->dirty_);
-    if (c->wsi)
+    if (c->link)
         list_append(&c->server->doomed, &c->fate_);
 }
 
@@ -229,7 +230,7 @@ void conn_closed(struct conn *c)
         return;
     c->closed_ = true;
     conn_doom(c);
-    c->wsi = NULL;
+    c->link = NULL;
     list_remove(&c->fate_);
     list_remove(&c->all_);
     list_append(&s->gone, &c->fate_);

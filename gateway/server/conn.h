@@ -22,7 +22,8 @@ struct conn {
     struct fsm fsm;
     struct server *server;
     const struct listener *listener;
-    struct lws *wsi;        /* NULL once closed */
+    const struct link_ops *ops;
+    void *link;             /* NULL once closed */
     struct http_conn *http; /* while a request is in hand */
     struct ws_conn *ws;
     struct buf unsent_; /* what the socket did not take, from unsent_at_ on */
@@ -70,7 +71,7 @@ void conn_finish(struct conn *c);
 /* Closes at the end of the turn, without more ado. */
 void conn_doom(struct conn *c);
 
-/* Called by link.c. */
+/* Called by the link. */
 void conn_input(struct conn *c, char *data, size_t len);
 void conn_writable(struct conn *c);
 void conn_closed(struct conn *c);

@@ -29,7 +29,7 @@ static void kill_doomed(struct server *s)
     while (!list_empty(&s->doomed)) {
         struct conn *c = LIST_FIRST(&s->doomed, struct conn, fate_);
         list_remove(&c->fate_);
-        link_kill(c->wsi);
+        c->ops->kill(c->link);
     }
 }
 

@@ -21,8 +21,8 @@ static void take_down(uv_timer_t *t)
     {
         struct conn *c = CONTAINER_OF(node, struct conn, all_);
         list_remove(&c->fate_);
-        if (c->wsi)
-            link_kill(c->wsi);
+        if (c->link)
+            c->ops->kill(c->link);
     }
     flush_reap(s);
     for (size_t i = 0; i < s->n_listeners; i++)
@@ -30,7 +30,7 @@ static void take_down(uv_timer_t *t)
     uv_close((uv_handle_t *)&s->prepare, NULL);
     uv_close((uv_handle_t *)&s->again, NULL);
     uv_close((uv_handle_t *)&s->last, NULL);
-    link_close(s);
+    link_tls_close(s);
 }
 
 static void on_prepare(uv_prepare_t *h)
@@ -65,7 +65,10 @@ static struct server *alloc_server(const struct server_opts *o)
     s->cfg = o->cfg;
     s->n_listeners = o->cfg->n_listen;
     s->listeners = calloc(s->n_listeners, sizeof(*s->listeners));
-    if (!s->listeners) {
+    s->input = malloc(RECEIVE_BUFFER);
+    if (!s->listeners || !s->input) {
+        free(s->listeners);
+        free(s->input);
         free(s);
         return NULL;
     }
@@ -73,6 +76,7 @@ static struct server *alloc_server(const struct server_opts *o)
         s->listeners[i].server = s;
         s->listeners[i].cfg = &o->cfg->listen[i];
         s->listeners[i].fd = o->listen_fds[i];
+        s->listeners[i].ops = o->cfg->listen[i].tls ? &link_tls : &link_plain;
     }
     list_init(&s->conns);
     list_init(&s->dirty);
@@ -88,6 +92,7 @@ static void free_all(struct server *s)
 {
     buf_free(&s->out);
     free(s->listeners);
+    free(s->input);
     free(s);
 }
 
@@ -96,7 +101,7 @@ static void destroy_context(struct server *s, uv_run_mode mode)
 {
     enum { STEPS = 4 };
     for (int i = 0; i < STEPS && s->context; i++) {
-        link_close(s);
+        link_tls_close(s);
         uv_run(s->o.loop, mode);
     }
 }
@@ -114,7 +119,7 @@ struct server *server_new(const struct server_opts *o)
     struct server *s = alloc_server(o);
     if (!s)
         return NULL;
-    if (link_open(s) != ERR_OK) {
+    if (link_tls_open(s) != ERR_OK) {
         LOG_ERROR("server libwebsockets does not start");
         destroy_context(s, UV_RUN_NOWAIT);
         free_all(s);

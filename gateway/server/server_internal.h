@@ -5,7 +5,6 @@
 #include "gateway/server/server.h"
 #include "gateway/web/web.h"
 
-struct lws;
 struct lws_context;
 struct lws_vhost;
 struct conn;
@@ -28,7 +27,8 @@ enum {
 struct listener {
     struct server *server;
     const struct config_listener *cfg;
-    struct lws_vhost *vhost;
+    const struct link_ops *ops;
+    struct lws_vhost *vhost; /* TLS */
     uv_poll_t poll;
     int fd;
 };
@@ -39,8 +39,8 @@ struct server {
     struct server_opts o;
     const struct config *cfg;
     enum server_phase phase;
-    uint64_t drain_ms; /* what clients are told */
-    struct lws_context *context;
+    uint64_t drain_ms;           /* what clients are told */
+    struct lws_context *context; /* NULL without TLS */
     struct listener *listeners;
     size_t n_listeners;
     uv_prepare_t prepare;
@@ -56,6 +56,7 @@ struct server {
     unsigned n_refused;
     struct buf out;               /* where every connection encodes, one at a time */
     struct http1_request request; /* the head being looked at */
+    char *input;                  /* RECEIVE_BUFFER bytes, for sockets without TLS */
     char date[32];
     int64_t date_s;
 };
@@ -77,19 +78,26 @@ void accept_stop(struct server *s);
 void flush_turn(struct server *s);
 void flush_reap(struct server *s);
 
-/* link.c: all of libwebsockets. */
-enum err link_open(struct server *s) MUST_USE;
-void link_close(struct server *s);
-/* Gives an accepted socket to libwebsockets, which owns it from here on, whatever the result. */
-enum err link_adopt(struct listener *l, struct conn *c, int fd) MUST_USE;
-/* Writes what the socket takes. ERR_CLOSED: it is broken. */
-enum err link_write(struct lws *wsi, struct bytes data, size_t *ret_written) MUST_USE;
-/* conn_writable will be called once. */
-void link_want_write(struct lws *wsi);
-/* Ends our half of the stream, politely. */
-void link_shutdown(struct lws *wsi);
-/* Closes now; conn_closed is called from inside. Never from inside one of libwebsockets' callbacks. */
-void link_kill(struct lws *wsi);
+/* What a connection stands on: a socket of libuv's, or TLS in libwebsockets' hands. Each calls conn_input,
+ * conn_writable and conn_closed. */
+struct link_ops {
+    /* Takes the accepted socket, whatever the result; sets c->link. */
+    enum err (*adopt)(struct listener *l, struct conn *c, int fd) MUST_USE;
+    /* Writes what the socket takes. ERR_CLOSED: it is broken. */
+    enum err (*write)(void *link, struct bytes data, size_t *ret_written) MUST_USE;
+    /* conn_writable will be called when the socket takes more. */
+    void (*want_write)(void *link);
+    /* Ends our half of the stream, politely. */
+    void (*shutdown)(void *link);
+    /* Closes now, and calls conn_closed. Never from inside one of the link's own calls. */
+    void (*kill)(void *link);
+};
+
+extern const struct link_ops link_plain; /* link_plain.c */
+extern const struct link_ops link_tls;   /* link_tls.c: all of libwebsockets */
+/* Nothing when no listener has TLS. */
+enum err link_tls_open(struct server *s) MUST_USE;
+void link_tls_close(struct server *s);
 
 /* tls.c */
 void tls_tune(void *ssl_ctx);

@@ -1,8 +1,7 @@
-/* All of libwebsockets: its raw socket role carries the event loop's view of a socket, and TLS. Its callbacks
- * only translate. */
+/* All of libwebsockets: in its raw socket role it carries the sockets that speak TLS. Its callbacks only
+ * translate. */
 #include "common/log.h"
 #include "gateway/server/conn.h"
-#include <errno.h>
 #include <libwebsockets.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -20,7 +19,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
         if (!c || conn_dead(c))
             return -1;
         /* It gives a TLS connection some seconds for its first bytes, and would close it in mid-stream. */
-        if (c->tls && !c->served)
+        if (!c->served)
             lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
         conn_input(c, in, len);
         return 0;
@@ -58,42 +57,24 @@ static void on_log(int level, const char *line)
         LOG_DEBUG("libwebsockets says=\"%.*s\"", n, line);
 }
 
-static struct lws_vhost *make_vhost(struct server *s, const char *name, const struct config_listener *tls)
+static struct lws_vhost *make_vhost(struct server *s, size_t i, const struct config_listener *cfg)
 {
     struct lws_context_creation_info info = {0};
+    char name[32];
+    snprintf(name, sizeof(name), "listen-%zu", i);
     info.vhost_name = name;
+    /* With the other "no listening" of its two, a vhost has no TLS. */
     info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
     info.protocols = protocols;
     info.retry_and_idle_policy = &no_retry;
-    if (tls) {
-        info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
-        info.ssl_cert_filepath = tls->certificate;
-        info.ssl_private_key_filepath = tls->key;
-        info.alpn = "http/1.1";
-    }
+    info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+    info.ssl_cert_filepath = cfg->certificate;
+    info.ssl_private_key_filepath = cfg->key;
+    info.alpn = "http/1.1";
     return lws_create_vhost(s->context, &info);
 }
 
-static enum err open_vhosts(struct server *s)
-{
-    struct lws_vhost *plain = NULL;
-    for (size_t i = 0; i < s->n_listeners; i++) {
-        struct listener *l = &s->listeners[i];
-        char name[32];
-        snprintf(name, sizeof(name), "tls-%zu", i);
-        if (l->cfg->tls) {
-            l->vhost = make_vhost(s, name, l->cfg);
-        } else {
-            plain = plain ? plain : make_vhost(s, "plain", NULL);
-            l->vhost = plain;
-        }
-        if (!l->vhost)
-            return ERR_INVALID;
-    }
-    return ERR_OK;
-}
-
-enum err link_open(struct server *s)
+static enum err make_context(struct server *s)
 {
     struct lws_context_creation_info info = {0};
     void *loops[1] = {s->o.loop};
@@ -106,42 +87,48 @@ enum err link_open(struct server *s)
     info.pt_serv_buf_size = RECEIVE_BUFFER;
     info.retry_and_idle_policy = &no_retry;
     s->context = lws_create_context(&info);
-    return s->context ? open_vhosts(s) : ERR_NOMEM;
+    return s->context ? ERR_OK : ERR_NOMEM;
 }
 
-void link_close(struct server *s)
+enum err link_tls_open(struct server *s)
+{
+    for (size_t i = 0; i < s->n_listeners; i++) {
+        struct listener *l = &s->listeners[i];
+        if (!l->cfg->tls)
+            continue;
+        if (!s->context && make_context(s) != ERR_OK)
+            return ERR_NOMEM;
+        l->vhost = make_vhost(s, i, l->cfg);
+        if (!l->vhost)
+            return ERR_INVALID;
+    }
+    return ERR_OK;
+}
+
+void link_tls_close(struct server *s)
 {
     if (s->context)
         lws_context_destroy(s->context);
 }
 
-enum err link_adopt(struct listener *l, struct conn *c, int fd)
+static enum err adopt(struct listener *l, struct conn *c, int fd)
 {
     lws_adopt_desc_t d = {0};
     d.vh = l->vhost;
-    d.type = LWS_ADOPT_SOCKET | (l->cfg->tls ? LWS_ADOPT_ALLOW_SSL : 0);
+    d.type = LWS_ADOPT_SOCKET | LWS_ADOPT_ALLOW_SSL;
     d.fd.sockfd = fd;
     d.vh_prot_name = PROTOCOL;
     d.opaque = c;
-    c->wsi = lws_adopt_descriptor_vhost_via_info(&d);
-    return c->wsi ? ERR_OK : ERR_CLOSED;
+    c->link = lws_adopt_descriptor_vhost_via_info(&d);
+    return c->link ? ERR_OK : ERR_CLOSED;
 }
 
-static enum err write_plain(int fd, struct bytes data, size_t *ret_written)
+/* Not lws_write: a raw socket of which it buffers a partial write is not read any more, while poll keeps
+ * reporting what comes in on it: the loop spins, and the peer's pongs and leaving go unseen. A record at a
+ * time, until the socket is full. */
+static enum err tls_write(void *link, struct bytes data, size_t *ret_written)
 {
-    ssize_t n;
-    do
-        n = send(fd, data.data, data.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-    while (n < 0 && errno == EINTR);
-    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
-        return ERR_CLOSED;
-    *ret_written = n < 0 ? 0 : (size_t)n;
-    return ERR_OK;
-}
-
-/* A record at a time, until the socket is full. */
-static enum err write_tls(SSL *ssl, struct bytes data, size_t *ret_written)
-{
+    SSL *ssl = lws_get_ssl(link);
     size_t done = 0;
     while (done < data.len) {
         size_t n = 0;
@@ -159,31 +146,25 @@ static enum err write_tls(SSL *ssl, struct bytes data, size_t *ret_written)
     return ERR_OK;
 }
 
-/* Not lws_write: a raw socket of which it buffers a partial write is not read any more, while poll keeps
- * reporting what comes in on it: the loop spins, and the peer's pongs and leaving go unseen. */
-enum err link_write(struct lws *wsi, struct bytes data, size_t *ret_written)
+static void want_write(void *link)
 {
-    SSL *ssl = lws_get_ssl(wsi);
-    return ssl ? write_tls(ssl, data, ret_written) : write_plain(lws_get_socket_fd(wsi), data, ret_written);
+    lws_callback_on_writable(link);
 }
 
-void link_want_write(struct lws *wsi)
+static void shut(void *link)
 {
-    lws_callback_on_writable(wsi);
-}
-
-void link_shutdown(struct lws *wsi)
-{
-    SSL *ssl = lws_get_ssl(wsi);
+    SSL *ssl = lws_get_ssl(link);
     if (ssl && SSL_is_init_finished(ssl)) {
         ERR_clear_error();
         SSL_shutdown(ssl);
         ERR_clear_error();
     }
-    shutdown(lws_get_socket_fd(wsi), SHUT_WR);
+    shutdown(lws_get_socket_fd(link), SHUT_WR);
 }
 
-void link_kill(struct lws *wsi)
+static void kill_now(void *link)
 {
-    lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
+    lws_set_timeout(link, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
 }
+
+const struct link_ops link_tls = {adopt, tls_write, want_write, shut, kill_now};
