@@ -33,9 +33,8 @@ void process_set_title(const char *fmt, ...)
     (void)prctl(PR_SET_NAME, text);
     if (!title || title_size == 0)
         return;
-    size_t len = MIN(strlen(text), title_size);
-    memcpy(title, text, len);
-    memset(title + len, 0, title_size - len);
+    memset(title, 0, title_size);
+    (void)snprintf(title, title_size, "%s", text);
 }
 
 void process_raise_files(void)

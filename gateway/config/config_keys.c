@@ -7,6 +7,8 @@
 #define S UINT64_C(1000)
 #define H (S * 3600)
 
+/* Members and designators take no parentheses. */
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define NOWHERE .at = CONFIG_ELSEWHERE
 #define AT(record, member)                                                                                   \
     .at = offsetof(struct record, member), .width = (uint32_t)sizeof(((struct record *)0)->member)
@@ -42,6 +44,8 @@
         .path = name, .type = kind, .min = least, .max = most, .required = need, .reload = true, place,      \
         .help = text                                                                                         \
     }
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 const struct config_keydef config_keys[] = {
     GROUP("debug", "for tests of the gateway itself"),

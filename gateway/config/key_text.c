@@ -49,7 +49,7 @@ bool key_hash_parse(struct bytes text, struct arena *a, struct config_key *k)
         return false;
     struct bytes s = bytes_skip(text, strlen(scheme)), id, salt_copy;
     unsigned char id_bytes[KEY_ID_SIZE], salt[KEY_SALT_SIZE], hash[SECRET_HASH_SIZE];
-    struct bytes id_hex = bytes_of(s.data, 2 * KEY_ID_SIZE);
+    struct bytes id_hex = bytes_of(s.data, (size_t)2 * KEY_ID_SIZE);
     if (!take_hex(&s, id_bytes, sizeof(id_bytes)) || !take_colon(&s) || !take_hex(&s, salt, sizeof(salt)) ||
         !take_colon(&s) || !take_hex(&s, hash, sizeof(hash)) || s.len != 0)
         return false;

@@ -18,7 +18,9 @@ static void shown(const struct node *n, char out[SHOWN_MAX + 8])
     size_t len = MIN(n->written.len, (size_t)SHOWN_MAX);
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)n->written.data[i];
-        out[i] = c >= 0x20 && c != 0x7f ? (char)c : '?';
+        out[i] = '?';
+        if (c >= 0x20 && c != 0x7f)
+            out[i] = n->written.data[i];
     }
     (void)snprintf(out + len, 8, "%s", n->written.len > len ? "..." : "");
 }

@@ -157,7 +157,9 @@ static const char *key_text(struct builder *b, const yaml_event_t *event)
     char text[YAML_KEY_SIZE + 1];
     for (size_t i = 0; i < len; i++) {
         unsigned char c = event->data.scalar.value[i];
-        text[i] = c > 0x20 && c < 0x7f ? (char)c : '?';
+        text[i] = '?';
+        if (c > 0x20 && c < 0x7f)
+            text[i] = (char)c;
     }
     text[len] = '\0';
     return arena_printf(b->arena, "%s%s", text, event->data.scalar.length > len ? "..." : "");

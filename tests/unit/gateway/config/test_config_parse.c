@@ -33,6 +33,7 @@ START_TEST(smallest_file_and_its_defaults)
         {c->limits.max_message_bytes, 1 << 20},
         {c->limits.max_header_bytes, 16384},
         {c->limits.max_json_depth, 32},
+        {c->limits.max_json_nodes, 100000},
         {c->limits.max_response_bytes, 4 << 20},
         {c->limits.max_responses_bytes, 256 << 20},
         {c->limits.max_context_bytes, 1 << 20},
