@@ -47,6 +47,50 @@ void api_error_set(struct api_error *e, int status, const char *type, const char
     cut_copy(e->message, sizeof e->message, message);
 }
 
+static bool in_key(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+           c == '_' || c == '.' || c == '*';
+}
+
+/* A run of key characters: the beginnings of well-known providers' keys, a web token, and whatever follows
+ * "Bearer". */
+static bool looks_secret(struct bytes before, struct bytes run)
+{
+    static const char *const starts[] = {"sk-", "sk_", "gsk_", "xai-", "AIza", "eyJ", "hf_", "r8_"};
+    const struct bytes bearer = BYTES("Bearer ");
+    if (run.len < 8)
+        return false;
+    if (before.len >= bearer.len && bytes_eq_nocase(bytes_skip(before, before.len - bearer.len), bearer))
+        return true;
+    for (size_t i = 0; i < ARRAY_LEN(starts); i++)
+        if (bytes_starts(run, bytes_cstr(starts[i])))
+            return true;
+    return false;
+}
+
+void api_error_scrub(struct api_error *e)
+{
+    static const char mask[] = "[secret]";
+    size_t len = strlen(e->message), to = 0;
+    for (size_t i = 0; i < len;) {
+        size_t end = i;
+        while (end < len && in_key(e->message[end]))
+            end++;
+        const struct bytes run = bytes_of(e->message + i, end - i);
+        if (looks_secret(bytes_of(e->message, to), run)) {
+            memcpy(e->message + to, mask, sizeof mask - 1);
+            to += sizeof mask - 1;
+        } else {
+            end = MAX(end, i + 1);
+            memmove(e->message + to, e->message + i, end - i);
+            to += end - i;
+        }
+        i = end;
+    }
+    e->message[to] = 0;
+}
+
 void api_error_write(const struct api_error *e, struct json_writer *w)
 {
     jw_object(w);

@@ -15,6 +15,8 @@ struct api_error {
 
 void api_error_set(struct api_error *e, int status, const char *type, const char *code, const char *param,
                    const char *fmt, ...) PRINTF_LIKE(6, 7);
+/* Strangers' words may quote a key: what looks like one in the message becomes "[secret]". */
+void api_error_scrub(struct api_error *e);
 /* {"type":..,"code":..,"message":..,"param":..} as the next value of `w`. */
 void api_error_write(const struct api_error *e, struct json_writer *w);
 /* The HTTP body: {"error":{...}} */

@@ -17,7 +17,7 @@ enum llm_event_type {
     LLM_EV_ITEM_ADDED, /* item; what it is stands in llm_log_item() */
     LLM_EV_PART_ADDED, /* item, part, kind */
     LLM_EV_DELTA,      /* item, part, kind, data: text; or arguments when kind is LLM_PART_ARGUMENTS */
-    LLM_EV_ANNOTATION, /* item, part, data: raw JSON of the annotation */
+    LLM_EV_ANNOTATION, /* item, part, data: the annotation, raw JSON in Responses form */
     LLM_EV_TEXT_DONE,  /* item, part, kind: "output_text.done", "function_call_arguments.done", ... */
     LLM_EV_PART_DONE,  /* item, part, kind */
     LLM_EV_ITEM_DONE,  /* item */

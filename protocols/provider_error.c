@@ -176,6 +176,7 @@ void provider_error_decode(int http_status, struct bytes body, struct api_error 
     }
     set_by_status(http_status, &w, ret);
     trim_message(ret);
+    api_error_scrub(ret);
     json_doc_free(&d);
 }
 
@@ -184,6 +185,7 @@ void provider_error_decode_object(const struct json_doc *d, json_ref error, stru
     struct words w;
     read_words(d, error, &w);
     set(ret, w.code ? w.code->status : 502, "upstream_error", &w, "The provider failed without saying why.");
+    api_error_scrub(ret);
 }
 
 void provider_error_truncated(struct api_error *ret)

@@ -28,6 +28,14 @@ bool chat_encode_events(struct llm_encoder *e, const struct llm_log *l, struct e
 /* chat_answer.c */
 void chat_encode_answer(const struct llm_log *l, struct buf *out);
 
+/* chat_annotation.c */
+/* Adds a message's `annotations` to the open text part. */
+void chat_read_annotations(struct llm_builder *b, const struct json_doc *doc, json_ref list,
+                           struct buf *scratch);
+/* One of the log's, as an element of `annotations`; false, and nothing written, when it has no words here.
+ * `w` may be NULL. */
+bool chat_write_annotation(struct bytes raw, struct json_writer *w);
+
 /* What both encoders say alike. */
 /* The hex digits of "resp_<hex>". */
 struct bytes chat_id_tail(const struct llm_log *l);

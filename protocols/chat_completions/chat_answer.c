@@ -80,6 +80,25 @@ static void write_all(const struct llm_log *l, struct json_writer *w, const char
         jw_knull(w, key);
 }
 
+static void write_annotations(const struct llm_log *l, struct json_writer *w)
+{
+    struct llm_pos pos = {0};
+    struct llm_event e;
+    bool begun = false;
+    while (llm_log_next(l, &pos, &e)) {
+        if (e.type != LLM_EV_ANNOTATION || !chat_write_annotation(e.data, NULL))
+            continue;
+        if (!begun) {
+            jw_key(w, "annotations");
+            jw_array(w);
+        }
+        begun = true;
+        chat_write_annotation(e.data, w);
+    }
+    if (begun)
+        jw_array_end(w);
+}
+
 static void write_calls(const struct llm_log *l, struct json_writer *w)
 {
     unsigned n = llm_log_n_items(l);
@@ -100,6 +119,8 @@ static void write_calls(const struct llm_log *l, struct json_writer *w)
         jw_key(w, "arguments");
         llm_log_write_text(l, i, 0, LLM_PART_ARGUMENTS, w);
         jw_object_end(w);
+        if (l->extra_dialect == &dialect_chat_completions && item->extra.len)
+            jw_raw_members(w, item->extra);
         jw_object_end(w);
     }
     jw_array_end(w);
@@ -191,6 +212,7 @@ void chat_encode_answer(const struct llm_log *l, struct buf *out)
     write_all(l, &w, "content", LLM_PART_TEXT, LLM_PART_TEXT, true);
     write_all(l, &w, "refusal", LLM_PART_REFUSAL, LLM_PART_REFUSAL, true);
     write_all(l, &w, "reasoning_content", LLM_PART_REASONING, LLM_PART_SUMMARY, false);
+    write_annotations(l, &w);
     write_calls(l, &w);
     jw_object_end(&w);
     write_logprobs(l, &w);

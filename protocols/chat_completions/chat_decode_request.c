@@ -149,9 +149,11 @@ static enum err read_call(struct reader *x, json_ref call, struct llm_item *item
 
 static bool has_opaque_call(struct reader *x, json_ref calls)
 {
-    for (json_ref c = json_first(x->doc, calls); c != JSON_NONE; c = json_next(x->doc, c))
-        if (json_get(x->doc, c, "function") == JSON_NONE)
+    for (json_ref c = json_first(x->doc, calls); c != JSON_NONE; c = json_next(x->doc, c)) {
+        json_ref type = json_get(x->doc, c, "type");
+        if (type != JSON_NONE && !field_is(x->doc, type, x->arena, "function"))
             return true;
+    }
     return false;
 }
 

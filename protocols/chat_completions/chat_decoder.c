@@ -6,7 +6,7 @@
 /* Reading what a provider streams. One chunk costs one scan of its bytes and a copy of its text into the log.
  */
 
-enum { MAX_CALLS = 128, PIECE_MAX = 64 * 1024 * 1024 };
+enum { MAX_CALLS = 128, PIECE_MAX = 64 * 1024 * 1024, EXTRA_MAX = 256 * 1024 };
 
 /* A tool call that is being told in pieces. */
 struct chat_call {
@@ -14,6 +14,8 @@ struct chat_call {
     int item;      /* output index; -1 while its name has not come */
     struct buf id;
     struct buf early; /* arguments that came before the name */
+    struct buf extra; /* members that nobody knows, some of which must come back with the call (signatures of
+                         thoughts) */
 };
 
 struct llm_decoder {
@@ -48,6 +50,7 @@ void chat_decoder_free(struct llm_decoder *d)
     for (unsigned i = 0; i < d->n_calls; i++) {
         buf_free(&d->calls[i].id);
         buf_free(&d->calls[i].early);
+        buf_free(&d->calls[i].extra);
     }
     free(d->calls);
     buf_free(&d->text);
@@ -95,6 +98,17 @@ static void delta(struct llm_decoder *d, enum llm_part_kind kind, json_ref r, st
         llm_builder_delta(d->builder, kind, text, extra);
 }
 
+/* A member's key, on the path of every token. */
+static bool is_key(const struct llm_decoder *d, json_ref m, const char *key, size_t len)
+{
+    const struct json_node *n = &d->doc.nodes[m];
+    if (n->key_escaped)
+        return json_key_is(&d->doc, m, key);
+    return n->key_len == len && memcmp(d->doc.text.data + n->key_start, key, len) == 0;
+}
+
+#define KEY_IS(d, m, literal) is_key(d, m, literal, sizeof(literal) - 1)
+
 /* ---- tool calls in pieces ---- */
 
 static struct chat_call *new_call(struct llm_decoder *d, int64_t index)
@@ -118,6 +132,7 @@ static struct chat_call *new_call(struct llm_decoder *d, int64_t index)
     *c = (struct chat_call){.index = index, .item = -1};
     buf_init(&c->id, 1024);
     buf_init(&c->early, PIECE_MAX);
+    buf_init(&c->extra, EXTRA_MAX);
     return c;
 }
 
@@ -139,6 +154,25 @@ static struct chat_call *find_call(struct llm_decoder *d, json_ref piece, struct
     return found ? found : new_call(d, index);
 }
 
+/* The first piece that has such members tells them all. */
+static void read_call_extra(struct llm_decoder *d, struct chat_call *c, json_ref piece)
+{
+    if (c->extra.len)
+        return;
+    for (json_ref m = json_first(&d->doc, piece); m != JSON_NONE; m = json_next(&d->doc, m)) {
+        if (KEY_IS(d, m, "index") || KEY_IS(d, m, "id") || KEY_IS(d, m, "type") || KEY_IS(d, m, "function") ||
+            json_is(&d->doc, m, JSON_NULL))
+            continue;
+        buf_append_bytes(&c->extra, c->extra.len ? BYTES(",\"") : BYTES("\""));
+        buf_append_bytes(&c->extra, json_raw_key(&d->doc, m));
+        buf_append_bytes(&c->extra, BYTES("\":"));
+        if (json_compact(json_raw(&d->doc, m), &c->extra) != ERR_OK || c->extra.failed) {
+            buf_reset(&c->extra); /* too large to be one of those */
+            return;
+        }
+    }
+}
+
 static void read_call(struct llm_decoder *d, json_ref piece)
 {
     json_ref function = json_get(&d->doc, piece, "function");
@@ -150,6 +184,7 @@ static void read_call(struct llm_decoder *d, json_ref piece)
     struct chat_call *c = find_call(d, piece, id, named);
     if (!c)
         return;
+    read_call_extra(d, c, piece);
     if (id.len && c->id.len == 0)
         buf_append_bytes(&c->id, id);
     if (c->item < 0 && get_text(d, name_ref, &d->text, &name)) {
@@ -183,18 +218,21 @@ static void read_content(struct llm_decoder *d, json_ref content, struct bytes e
 /* A delta, or a whole message: they have the same members. */
 static void read_delta(struct llm_decoder *d, json_ref message, json_ref logprobs)
 {
-    json_ref content = JSON_NONE, refusal = JSON_NONE, reasoning = JSON_NONE, calls = JSON_NONE;
+    json_ref content = JSON_NONE, refusal = JSON_NONE, reasoning = JSON_NONE;
+    json_ref calls = JSON_NONE, annotations = JSON_NONE;
     for (json_ref m = json_first(&d->doc, message); m != JSON_NONE; m = json_next(&d->doc, m)) {
         if (json_is(&d->doc, m, JSON_NULL))
             continue;
-        if (json_key_is(&d->doc, m, "content"))
+        if (KEY_IS(d, m, "content"))
             content = m;
-        else if (json_key_is(&d->doc, m, "reasoning_content") || json_key_is(&d->doc, m, "reasoning"))
+        else if (KEY_IS(d, m, "reasoning_content") || KEY_IS(d, m, "reasoning"))
             reasoning = m;
-        else if (json_key_is(&d->doc, m, "refusal"))
+        else if (KEY_IS(d, m, "refusal"))
             refusal = m;
-        else if (json_key_is(&d->doc, m, "tool_calls"))
+        else if (KEY_IS(d, m, "tool_calls"))
             calls = m;
+        else if (KEY_IS(d, m, "annotations"))
+            annotations = m;
     }
     struct bytes extra = {NULL, 0};
     const struct bytes none = {NULL, 0};
@@ -214,6 +252,7 @@ static void read_delta(struct llm_decoder *d, json_ref message, json_ref logprob
         read_content(d, content, extra);
     if (refusal != JSON_NONE)
         delta(d, LLM_PART_REFUSAL, refusal, refuses ? extra : none);
+    chat_read_annotations(d->builder, &d->doc, annotations, &d->extra);
     for (json_ref c = json_first(&d->doc, calls); c != JSON_NONE; c = json_next(&d->doc, c))
         read_call(d, c);
 }
@@ -249,14 +288,14 @@ static void read_choice(struct llm_decoder *d, json_ref choice)
     json_ref message = JSON_NONE, finish = JSON_NONE, logprobs = JSON_NONE;
     for (json_ref m = json_first(&d->doc, choice); m != JSON_NONE; m = json_next(&d->doc, m)) {
         int64_t index;
-        if (json_key_is(&d->doc, m, d->whole ? "message" : "delta"))
+        if ((d->whole ? KEY_IS(d, m, "message") : KEY_IS(d, m, "delta")))
             message = m;
-        else if (json_key_is(&d->doc, m, "finish_reason"))
+        else if (KEY_IS(d, m, "finish_reason"))
             finish = m;
-        else if (json_key_is(&d->doc, m, "logprobs"))
+        else if (KEY_IS(d, m, "logprobs"))
             logprobs = m;
-        else if (json_key_is(&d->doc, m, "index") && json_is(&d->doc, m, JSON_NUMBER) &&
-                 json_int(&d->doc, m, &index) && index != 0)
+        else if (KEY_IS(d, m, "index") && json_is(&d->doc, m, JSON_NUMBER) && json_int(&d->doc, m, &index) &&
+                 index != 0)
             return; /* we never ask for more than one */
     }
     if (message != JSON_NONE)
@@ -291,7 +330,12 @@ static void read_usage(struct llm_decoder *d, json_ref usage)
 static void read_error(struct llm_decoder *d, json_ref error)
 {
     struct api_error e;
-    provider_error_decode_object(&d->doc, error, &e);
+    int64_t status = 0;
+    field_int(&d->doc, error, "code", &status);
+    if (status >= 400 && status <= 599) /* some say an HTTP status there */
+        provider_error_decode((int)status, json_raw(&d->doc, error), &e);
+    else
+        provider_error_decode_object(&d->doc, error, &e);
     llm_builder_fail(d->builder, &e);
 }
 
@@ -315,13 +359,13 @@ static void read_object(struct llm_decoder *d, struct bytes data)
     for (json_ref m = json_first(&d->doc, 0); m != JSON_NONE; m = json_next(&d->doc, m)) {
         if (json_is(&d->doc, m, JSON_NULL))
             continue;
-        if (json_key_is(&d->doc, m, "choices"))
+        if (KEY_IS(d, m, "choices"))
             choices = m;
-        else if (json_key_is(&d->doc, m, "usage"))
+        else if (KEY_IS(d, m, "usage"))
             read_usage(d, m);
-        else if (json_key_is(&d->doc, m, "error"))
+        else if (KEY_IS(d, m, "error"))
             read_error(d, m);
-        else if (json_key_is(&d->doc, m, "object") && json_is(&d->doc, m, JSON_STRING) &&
+        else if (KEY_IS(d, m, "object") && json_is(&d->doc, m, JSON_STRING) &&
                  bytes_is(json_raw_string(&d->doc, m), "error"))
             read_error(d, 0);
     }
@@ -334,6 +378,8 @@ static void end_calls(struct llm_decoder *d)
     for (unsigned i = 0; i < d->n_calls; i++)
         if (d->calls[i].item < 0)
             fail_invalid(d, "a tool call without a name");
+        else
+            llm_builder_item_end(d->builder, d->calls[i].item, buf_bytes(&d->calls[i].extra));
 }
 
 void chat_decode_event(struct llm_decoder *d, struct bytes name, struct bytes data)

@@ -147,6 +147,35 @@ static void send_item(struct stream *s, const struct llm_event *ev)
     end_delta(s, (struct bytes){NULL, 0});
 }
 
+static void send_annotation(struct stream *s, const struct llm_event *ev)
+{
+    struct json_writer w;
+    if (!chat_write_annotation(ev->data, NULL))
+        return;
+    begin_delta(s);
+    buf_append_bytes(s->sink->out, BYTES("\"annotations\":["));
+    jw_init(&w, s->sink->out);
+    chat_write_annotation(ev->data, &w);
+    buf_append_char(s->sink->out, ']');
+    end_delta(s, (struct bytes){NULL, 0});
+}
+
+/* What the provider said of a call beyond the words of the API, once the call is whole. */
+static void send_call_extra(struct stream *s, const struct llm_event *ev)
+{
+    const struct llm_output_item *item = llm_log_item(s->log, ev->item);
+    struct bytes extra = own_extra(s, ev);
+    if (item->kind != LLM_OUT_FUNCTION_CALL || extra.len == 0)
+        return;
+    begin_delta(s);
+    buf_append_bytes(s->sink->out, BYTES("\"tool_calls\":[{\"index\":"));
+    buf_append_u64(s->sink->out, chat_call_index(s->log, ev->item));
+    buf_append_char(s->sink->out, ',');
+    buf_append_bytes(s->sink->out, extra);
+    buf_append_bytes(s->sink->out, BYTES("}]"));
+    end_delta(s, (struct bytes){NULL, 0});
+}
+
 /* Parts of a chain of thought are texts of their own: an empty line keeps them apart. */
 static void send_part(struct stream *s, const struct llm_event *ev)
 {
@@ -204,6 +233,12 @@ static void send_event(struct stream *s, const struct llm_event *ev)
         break;
     case LLM_EV_DELTA:
         send_delta(s, ev);
+        break;
+    case LLM_EV_ANNOTATION:
+        send_annotation(s, ev);
+        break;
+    case LLM_EV_ITEM_DONE:
+        send_call_extra(s, ev);
         break;
     case LLM_EV_COMPLETED:
     case LLM_EV_INCOMPLETE:

@@ -66,8 +66,31 @@ START_TEST(test_from_itself)
 }
 END_TEST
 
+START_TEST(test_scrub)
+{
+    static const struct {
+        const char *from, *to;
+    } cases[] = {
+        {"Incorrect API key provided: sk-proj-abc***xyz. Find yours.",
+         "Incorrect API key provided: [secret] Find yours."},
+        {"bearer abcdefgh is bad, Bearer 12345678", "bearer [secret] is bad, Bearer [secret]"},
+        {"key AIzaSyA-1234_567 and eyJhbGciOi.J9.x", "key [secret] and [secret]"},
+        {"sk-1 is short; the task-oriented model \xc3\xa9 gpt-4o-mini stays",
+         "sk-1 is short; the task-oriented model \xc3\xa9 gpt-4o-mini stays"},
+        {"sk-12345", "[secret]"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct api_error e;
+        api_error_set(&e, 400, API_INVALID, NULL, NULL, "%s", cases[i].from);
+        api_error_scrub(&e);
+        ck_assert_str_eq(e.message, cases[i].to);
+    }
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {test_body, test_nulls, test_cut, test_from_itself};
+    const TTest *const tests[] = {test_body, test_nulls, test_cut, test_from_itself, test_scrub};
     return run_tests("api_error", tests, ARRAY_LEN(tests));
 }

@@ -158,8 +158,10 @@ START_TEST(test_opaque_message)
 {
     decode_ok("{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"audio\":{\"id\":\"a1\"}},"
               "{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"c\",\"type\":\"custom\",\"custom\":{"
-              "\"name\":\"n\",\"input\":\"i\"}}]}]}");
-    ck_assert_uint_eq(request.n_items, 2);
+              "\"name\":\"n\",\"input\":\"i\"}}]},"
+              "{\"role\":\"assistant\",\"tool_calls\":[{\"type\":\"odd\",\"function\":5}]}]}");
+    ck_assert_uint_eq(request.n_items, 3);
+    ck_assert_int_eq(request.items[2].kind, LLM_ITEM_OPAQUE);
     ck_assert_int_eq(request.items[0].kind, LLM_ITEM_OPAQUE);
     expect_bytes(request.items[0].raw, "{\"role\":\"assistant\",\"audio\":{\"id\":\"a1\"}}");
     ck_assert_int_eq(request.items[1].kind, LLM_ITEM_OPAQUE);

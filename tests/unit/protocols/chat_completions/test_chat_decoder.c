@@ -303,6 +303,10 @@ static const struct {
     {{"{\"error\":\"no\"}"}, "created\nin_progress\nfailed 502 upstream_error\n"},
     {{"{\"error\":{\"message\":\"slower\",\"code\":\"rate_limit_exceeded\"}}"},
      "created\nin_progress\nfailed 429 rate_limit_exceeded\n"},
+    {{"{\"error\":{\"message\":\"m\",\"code\":429}}"},
+     "created\nin_progress\nfailed 429 rate_limit_exceeded\n"},
+    {{"{\"error\":{\"message\":\"m\",\"code\":401}}"},
+     "created\nin_progress\nfailed 502 upstream_auth_failed\n"},
     {{"{\"object\":\"error\",\"message\":\"bad\",\"code\":40303}"},
      "created\nin_progress\nfailed 502 upstream_error\n"},
     {{"{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"error\"}]}"},
@@ -338,6 +342,38 @@ START_TEST(test_error_event)
     expect_log(&f.log, "created\nin_progress\nfailed 502 upstream_error\n");
     ck_assert_str_eq(f.log.end.error.message, "gone");
     feed_end(&f);
+    llm_log_free(&f.log);
+}
+END_TEST
+
+/* What a call brought beyond the words of the API, and citations in the log's form. */
+START_TEST(test_extra_content)
+{
+    struct feed f;
+    const char *const chunks[] = {CALLS("{\"index\":0,\"id\":\"a\",\"type\":\"function\",\"extra_content\":{"
+                                        "\"google\": {\"s\":\"x\"}},\"k\":1,"
+                                        "\"n\":null,\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}"),
+                                  CALLS("{\"index\":0,\"later\":true}"), FINISH, NULL};
+    feed_chunks(&f, chunks);
+    expect_log(&f.log,
+               "created\nin_progress\nitem 0 call a f\ndelta 0.0 arguments [{}]\ntext_done 0.0 arguments\n"
+               "item_done 0 +\"extra_content\":{\"google\":{\"s\":\"x\"}},\"k\":1\ncompleted\n");
+    llm_log_free(&f.log);
+}
+END_TEST
+
+START_TEST(test_annotations)
+{
+    struct feed f;
+    const char *const chunks[] = {
+        DELTA("\"content\":\"x\",\"annotations\":[{\"type\":\"url_citation\",\"url_citation\":{\"url\": "
+              "\"u\",\"title\":\"t\"}},"
+              "{\"type\":\"other\"},{\"type\":\"url_citation\",\"url_citation\":{}}]"),
+        FINISH, NULL};
+    feed_chunks(&f, chunks);
+    expect_log(&f.log, "created\nin_progress\nitem 0 message\npart 0.0 text\ndelta 0.0 text [x]\n"
+                       "annotation 0.0 text [{\"type\":\"url_citation\", \"url\":\"u\",\"title\":\"t\"}]\n"
+                       "text_done 0.0 text\npart_done 0.0 text\nitem_done 0\ncompleted\n");
     llm_log_free(&f.log);
 }
 END_TEST
@@ -413,9 +449,9 @@ int main(void)
     Suite *suite = suite_create("chat_decoder");
     TCase *tcase = tcase_create("chat_decoder");
     const TTest *const tests[] = {
-        test_text,           test_tools,    test_reasoning,      test_logprobs,       test_refusal,
-        test_local,          test_failures, test_cut_anywhere,   test_too_many_calls, test_error_event,
-        test_usage_oddities, test_answer,   test_answer_failures};
+        test_text,           test_tools,    test_reasoning,       test_logprobs,       test_refusal,
+        test_local,          test_failures, test_cut_anywhere,    test_too_many_calls, test_error_event,
+        test_usage_oddities, test_answer,   test_answer_failures, test_extra_content,  test_annotations};
     for (size_t i = 0; i < ARRAY_LEN(tests); i++)
         tcase_add_test(tcase, tests[i]);
     tcase_add_loop_test(tcase, test_calls, 0, ARRAY_LEN(ways));

@@ -67,6 +67,22 @@ static void expect(struct client *c, const char *expected)
     buf_reset(&c->out);
 }
 
+static void expect_answer(struct client *c, const char *members)
+{
+    struct buf out;
+    char all[2048];
+    buf_init(&out, 1 << 20);
+    chat->encode_answer(&c->log, &out);
+    snprintf(all, sizeof all,
+             "{\"id\":\"chatcmpl-0123456789abcdef0123456789abcdef\",\"object\":\"chat.completion\","
+             "\"created\":1700000000,"
+             "\"model\":\"demo\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",%s}",
+             members);
+    ck_assert(is_json(buf_bytes(&out)));
+    expect_bytes(buf_bytes(&out), all);
+    buf_free(&out);
+}
+
 /* ---- streams ---- */
 
 START_TEST(test_text)
@@ -142,13 +158,13 @@ START_TEST(test_calls)
     llm_builder_finish(&c.builder, LLM_FINISH_STOP);
     ck_assert(pull(&c));
     expect(&c,
-           ROLE CHUNK("\"content\":\"t\"")
-               CHUNK("\"tool_calls\":[{\"index\":0,\"id\":\"c\\\"1\",\"type\":\"function\",\"function\":{"
-                     "\"name\":\"f\",\"arguments\":\"\"}}]")
-                   CHUNK("\"tool_calls\":[{\"index\":1,\"id\":\"c2\",\"type\":\"function\",\"function\":{"
-                         "\"name\":\"g\",\"arguments\":\"\"}}]")
-                       CHUNK("\"tool_calls\":[{\"index\":1,\"function\":{\"arguments\":\"{}\"}}]") CHUNK(
-                           "\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{\\\"a\\\":1}\"}}]")
+           ROLE CHUNK("\"content\":\"t\"") CHUNK(
+               "\"tool_calls\":[{\"index\":0,\"id\":\"c\\\"1\",\"type\":\"function\",\"function\":{"
+               "\"name\":\"f\",\"arguments\":\"\"}}]")
+               CHUNK("\"tool_calls\":[{\"index\":1,\"id\":\"c2\",\"type\":\"function\",\"function\":{"
+                     "\"name\":\"g\",\"arguments\":\"\"}}]")
+                   CHUNK("\"tool_calls\":[{\"index\":1,\"function\":{\"arguments\":\"{}\"}}]")
+                       CHUNK("\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{\\\"a\\\":1}\"}}]")
                            FINISH("tool_calls") DONE);
     teardown(&c);
 }
@@ -230,6 +246,44 @@ START_TEST(test_prefix)
     "\"a\\\"b\\\\\xc3\xa9\",\"choices\":[{\"index\":0,\"delta\":{"
     expect(&c, ODD_PREFIX "\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n" ODD_PREFIX
                           "\"content\":\"t\"},\"finish_reason\":null}]}\n");
+    teardown(&c);
+}
+END_TEST
+
+START_TEST(test_call_extra)
+{
+    for (int own = 0; own < 2; own++) {
+        struct client c;
+        setup(&c);
+        c.log.extra_dialect = own ? &dialect_chat_completions : &dialect_responses;
+        int call = llm_builder_item(&c.builder, LLM_OUT_FUNCTION_CALL, none, BYTES("c"), BYTES("f"));
+        ck_assert(pull(&c));
+        buf_reset(&c.out);
+        llm_builder_item_end(&c.builder, call, BYTES("\"extra_content\":{\"s\":1}"));
+        ck_assert(pull(&c) == (own == 1));
+        expect(&c, own ? CHUNK("\"tool_calls\":[{\"index\":0,\"extra_content\":{\"s\":1}}]") : "");
+        teardown(&c);
+    }
+}
+END_TEST
+
+START_TEST(test_annotation)
+{
+    struct client c;
+    setup(&c);
+    text(&c, "t");
+    llm_builder_annotation(
+        &c.builder,
+        BYTES("{\"type\":\"url_citation\",\"url\":\"u\",\"title\":\"t\",\"start_index\":0,\"end_index\":1}"));
+    llm_builder_annotation(&c.builder, BYTES("{\"type\":\"file_citation\",\"file_id\":\"f\"}"));
+    ck_assert(pull(&c));
+#define CITATION                                                                                             \
+    "\"annotations\":[{\"type\":\"url_citation\",\"url_citation\":{\"url\":\"u\",\"title\":\"t\",\"start_"   \
+    "index\":0,\"end_index\":1}}]"
+    expect(&c, ROLE CHUNK("\"content\":\"t\"") CHUNK(CITATION));
+    llm_builder_finish(&c.builder, LLM_FINISH_STOP);
+    expect_answer(&c, "\"content\":\"t\",\"refusal\":null," CITATION
+                      "},\"logprobs\":null,\"finish_reason\":\"stop\"}]");
     teardown(&c);
 }
 END_TEST
@@ -373,22 +427,6 @@ END_TEST
 
 /* ---- the whole answer ---- */
 
-static void expect_answer(struct client *c, const char *members)
-{
-    struct buf out;
-    char all[2048];
-    buf_init(&out, 1 << 20);
-    chat->encode_answer(&c->log, &out);
-    snprintf(all, sizeof all,
-             "{\"id\":\"chatcmpl-0123456789abcdef0123456789abcdef\",\"object\":\"chat.completion\","
-             "\"created\":1700000000,"
-             "\"model\":\"demo\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",%s}",
-             members);
-    ck_assert(is_json(buf_bytes(&out)));
-    expect_bytes(buf_bytes(&out), all);
-    buf_free(&out);
-}
-
 START_TEST(test_answer)
 {
     struct client c;
@@ -417,6 +455,8 @@ START_TEST(test_answer_calls)
     llm_builder_delta(&c.builder, LLM_PART_REASONING, BYTES("r2"), none);
     int call = llm_builder_item(&c.builder, LLM_OUT_FUNCTION_CALL, none, BYTES("c1"), BYTES("f"));
     llm_builder_item(&c.builder, LLM_OUT_FUNCTION_CALL, none, BYTES("c2"), BYTES("g"));
+    llm_builder_item_end(&c.builder, call + 1, BYTES("\"x\":1"));
+    c.log.extra_dialect = chat;
     llm_builder_arguments(&c.builder, call, BYTES("{\"a\":"));
     llm_builder_arguments(&c.builder, call, BYTES("1}"));
     llm_builder_finish(&c.builder, LLM_FINISH_STOP);
@@ -424,7 +464,7 @@ START_TEST(test_answer_calls)
         &c,
         "\"content\":null,\"refusal\":null,\"reasoning_content\":\"r1\\n\\nr2\",\"tool_calls\":["
         "{\"id\":\"c1\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"}},"
-        "{\"id\":\"c2\",\"type\":\"function\",\"function\":{\"name\":\"g\",\"arguments\":\"\"}}]},"
+        "{\"id\":\"c2\",\"type\":\"function\",\"function\":{\"name\":\"g\",\"arguments\":\"\"},\"x\":1}]},"
         "\"logprobs\":null,\"finish_reason\":\"tool_calls\"}]");
     teardown(&c);
 }
@@ -453,11 +493,12 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {test_text,         test_empty,          test_usage,
-                                  test_calls,        test_call_alone,     test_reasoning_and_refusal,
-                                  test_failed,       test_cancelled,      test_prefix,
-                                  test_coalesce,     test_coalesce_bound, test_coalesce_edges,
-                                  test_extras,       test_budget,         test_answer,
-                                  test_answer_calls, test_answer_logprobs};
+    const TTest *const tests[] = {test_text,         test_empty,           test_usage,
+                                  test_calls,        test_call_alone,      test_reasoning_and_refusal,
+                                  test_failed,       test_cancelled,       test_prefix,
+                                  test_coalesce,     test_coalesce_bound,  test_coalesce_edges,
+                                  test_extras,       test_budget,          test_answer,
+                                  test_answer_calls, test_answer_logprobs, test_call_extra,
+                                  test_annotation};
     return run_tests("chat_encoder", tests, ARRAY_LEN(tests));
 }
