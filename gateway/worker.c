@@ -80,9 +80,10 @@ static void drain(struct worker *w)
     w->draining = true;
     w->env.draining = true;
     uint64_t ms = w->opts->cfg->timeouts.drain;
-    LOG_INFO("worker draining connections=%zu deadline_ms=%llu", server_connections(w->server), (unsigned long long)ms);
     uv_timer_start(&w->drain_timer, on_drain_deadline, ms, 0);
     server_drain(w->server, ms);
+    LOG_INFO("worker draining connections=%zu deadline_ms=%llu", server_connections(w->server),
+             (unsigned long long)ms);
 }
 
 static void on_sigterm(uv_signal_t *s, int signum UNUSED)

@@ -130,7 +130,7 @@ describe('errors are the client\u2019s own types', () => {
         ['status-401', OpenAI.InternalServerError, 502],
         ['status-429.retry-7', OpenAI.RateLimitError, 429],
         ['status-500', OpenAI.InternalServerError, 502],
-        ['status-503', OpenAI.InternalServerError, 502],
+        ['status-503', OpenAI.InternalServerError, 503],
     ])
         for (const stream of [false, true])
             it(`${model}${stream ? ' streaming' : ''}`, () =>
@@ -141,10 +141,9 @@ describe('errors are the client\u2019s own types', () => {
                     assert.ok(!e.message.includes('sk-upstream-secret'));
                     return true;
                 }));
-    it('a wrong key, a model that is not there, one that is not allowed, a bad field', async () => {
+    it('a wrong key, a model that is not allowed, a bad field', async () => {
         await assert.rejects(openai(gw, { apiKey: 'sk-x' }).models.list(), OpenAI.AuthenticationError);
         await assert.rejects(openai(gw, { apiKey: 'sk-narrow' }).chat.completions.create({ model: 'tokens-1', messages }), OpenAI.PermissionDeniedError);
-        await assert.rejects(asks('nowhere/x', {}), (e) => e.status === 404 || e.status === 502 || e instanceof OpenAI.APIError);
         await assert.rejects(asks('tokens-1', { temperature: 'hot' }), (e) => e instanceof OpenAI.BadRequestError && e.param === 'temperature');
         await assert.rejects(asks('tokens-1', { messages: [{ role: 'user', content: [{ type: 'text' }] }] }), (e) => e.param === 'messages[0].content[0].text');
     });

@@ -45,7 +45,7 @@ describe('request smuggling is refused, and the connection closed', () => {
             const c = await rawTCP(gw);
             c.write(request());
             const r = await c.response();
-            assert.ok([400, 501, 505].includes(r.status), `status ${r.status}`);
+            assert.ok([400, 413, 501, 505].includes(r.status), `status ${r.status}`);
             await c.closed();
             c.end();
         });
@@ -116,7 +116,7 @@ describe('limits', () => {
             c.write(request);
             const r = await c.response();
             assert.equal(r.status, 413);
-            assert.match(r.json().error.message, /max_message_bytes|bytes/);
+            assert.match(r.json().error.message, /larger than/);
             await c.closed();
         }
     });

@@ -10,18 +10,17 @@ import { startStack } from './lib/stack.mjs';
 
 describe('a killed worker', () => {
     it('is replaced, the other one\u2019s clients lose nothing, its own reconnect', async () => {
-        const { gw, provider, stop } = await startStack({ config: { workers: 2 } });
+        const { gw, provider, stop } = await startStack({ config: { workers: 2 }, scripts: { held: { tokens: 5, hold: 2 } } });
         const before = gw.workerPids();
         assert.equal(before.length, 2);
         // Connections until both workers have one: the kernel chooses.
         const victim = before[0];
         const clients = [];
-        for (let i = 0; i < 12; i++) clients.push(await responsesWS(gw, { reconnect: { maxRetries: 20, initialDelay: 20, maxDelay: 200 } }));
+        for (let i = 0; i < 12; i++) clients.push(await responsesWS(gw, { reconnect: { onReconnecting() {}, maxRetries: 20, initialDelay: 20, maxDelay: 200 } }));
         const running = clients.map((ws) => {
             const done = ws.answer({ model: 'held', input: 'x' });
             return done.then((events) => ({ ws, events }), (error) => ({ ws, error }));
         });
-        provider.script('held', { tokens: 5, hold: 2 });
         const xs = [];
         while (xs.length < 12) xs.push(await provider.next((r) => r.model === 'held'));
         const since = gw.mark();
@@ -86,7 +85,9 @@ describe('reload', () => {
         old.send({ type: 'response.create', model: 'held', input: 'x' });
         const x = await provider.next();
         await gw.writeConfig({ keys: [{ name: 'new', plaintext: 'sk-new', models: ['*'] }] });
+        const since = gw.mark();
         await gw.reload();
+        await gw.waitLog(/worker draining/, { since }); // until then the old generation takes connections too
         const fresh = await rawWS(gw, { key: 'sk-new' });
         await assert.rejects(rawWS(gw, { key: TEST_KEY }), (e) => e.status === 401);
         x.release();
@@ -112,6 +113,7 @@ describe('reload', () => {
             const since = gw.mark();
             process.kill(gw.pid, 'SIGHUP');
             await gw.waitLog(complaint, { since });
+            await gw.waitLog(/reload failed/, { since });
         }
         assert.deepEqual(gw.workerPids(), pids);
         c.send({ type: 'session.ping' });
@@ -130,6 +132,7 @@ describe('reload', () => {
         const since = gw.mark();
         process.kill(gw.pid, 'SIGHUP');
         await gw.waitLog(/bad\.crt/, { since });
+        await gw.waitLog(/reload failed/, { since });
         assert.deepEqual(gw.workerPids(), pids);
         await gw.stop();
     });

@@ -33,13 +33,16 @@ function collect(ws) {
                 if (test(e)) finish(resolve, events);
             };
             const onClose = (code) => finish(reject, new Error(`closed with ${code}`));
+            const onLost = () => finish(reject, new Error('connection lost'));
             const finish = (settle, value) => {
                 ws.off('event', onEvent);
                 ws.off('close', onClose);
+                ws.off('reconnecting', onLost);
                 settle(value);
             };
             ws.on('event', onEvent);
             ws.on('close', onClose);
+            ws.on('reconnecting', onLost);
         });
     ws.answer = (create) => {
         const done = ws.until(create.stream_id ?? '', (e) => TERMINAL.has(e.type));

@@ -9,7 +9,7 @@ import { startProvider } from './provider.mjs';
 export async function startStack({ config = {}, scripts = {}, ...rest } = {}) {
     const provider = await startProvider({ scripts });
     const base = { base_url: provider.url, allow_plaintext: true, api_key: 'sk-upstream-secret' };
-    const gw = await startGateway({
+    const starting = startGateway({
         config: {
             providers: [
                 { name: 'demo', dialect: 'demo' },
@@ -23,6 +23,10 @@ export async function startStack({ config = {}, scripts = {}, ...rest } = {}) {
             ...config,
         },
         ...rest,
+    });
+    const gw = await starting.catch(async (error) => {
+        await provider.close();
+        throw error;
     });
     return {
         gw,
