@@ -15,6 +15,7 @@ class Candidate:
     """`start` answers a running server: url(tls) and pid (None: not ours to measure)."""
 
     websocket = False
+    on_demand = False  # only when named
     tls = False
     measured = True
     name = ""
@@ -73,7 +74,10 @@ class Sluice(Candidate):
         self.binary = self.context.sluice
 
     def version(self):
-        return command_output(str(self.binary), "version") or command_output(str(self.binary), "--version")
+        return command_output(str(self.binary), "--version")
+
+    def provider_url(self):
+        return self.context.mock_url
 
     def config(self):
         c = self.context
@@ -85,7 +89,7 @@ workers: {c.workers}
 providers:
   - name: mock
     dialect: chat_completions
-    base_url: {c.mock_url}/v1
+    base_url: {self.provider_url()}/v1
     allow_plaintext: true
 models:
   - name: "mock:*"
@@ -106,7 +110,8 @@ limits:
     def start(self):
         path = self.context.work / "sluice.yaml"
         path.write_text(self.config())
-        self.server = Server(self.name, [self.binary, "serve", "--config", path], self.context.work)
+        self.server = Server(self.name, [self.binary, "serve", "--config", path], self.context.work,
+                             {"SSL_CERT_FILE": str(self.context.certificate)})
         listeners = self.server.wait_listening(2)
         self.port = next(a.split(":")[1] for a, tls in listeners if not tls)
         self.tls_port = next(a.split(":")[1] for a, tls in listeners if tls)
@@ -125,6 +130,15 @@ class SluiceWebSocket(Sluice):
     name = "sluice-ws"
     what = "this gateway, spoken to over WebSocket (OpenAI Responses mode)"
     websocket = True
+
+
+class SluiceOverHttp2(SluiceWebSocket):
+    name = "sluice-ws-h2"
+    what = "this gateway over WebSocket, with the provider behind TLS and HTTP/2, as real ones are"
+    on_demand = True
+
+    def provider_url(self):
+        return self.context.mock_tls_url
 
 
 class Nginx(Candidate):
@@ -255,14 +269,14 @@ class Also(Candidate):
         return self.base
 
 
-BUILT_IN = [Direct, Sluice, SluiceWebSocket, Nginx, Gin, FastAPI]
+BUILT_IN = [Direct, Sluice, SluiceWebSocket, SluiceOverHttp2, Nginx, Gin, FastAPI]
 
 
 def choose(context, names, also):
     """The candidates that can run here, and a printed reason for each that cannot."""
     chosen, skipped = [], {}
     for kind in BUILT_IN:
-        if names and kind.name not in names:
+        if kind.name not in names and (names or kind.on_demand):
             continue
         try:
             chosen.append(kind(context))

@@ -156,18 +156,18 @@ def run_case(context, case, candidates, runs, echo):
             started = time.monotonic()
             result = measure(context, case, candidate)
             results[candidate.name].append(result)
-            echo(f"  {case.key:32} run {turn + 1}/{runs}  {candidate.name:12} {summary(result)}  "
+            echo(f"  {case.key:32} run {turn + 1}/{runs}  {candidate.name:12} {summary(result, case.idle)}  "
                  f"({time.monotonic() - started:.1f} s)")
     return results, left_out
 
 
-def summary(result):
+def summary(result, idle):
     parts = []
     for metric, text in (("requests_per_s", "{:.0f} req/s"), ("cpu_us_per_request", "{:.0f} us/req"),
                          ("cpu_us_per_token", "{:.2f} us/token"), ("first_p50", "first {:.2f} ms"),
                          ("session_bytes", "{:.0f} B/session")):
         v = value(result, metric)
-        if v:
+        if v and (not idle or metric == "session_bytes"):
             parts.append(text.format(v))
     if result.get("errors"):
         parts.append("ERRORS " + ", ".join(f"{k} x{n}" for k, n in result["errors"].items()))

@@ -17,7 +17,7 @@ SHOWN = {  # scenario -> the metrics of its table
 CHARTED = {"article": ["cpu_us_per_request", "requests_per_s"], "stream": ["cpu_us_per_token"],
            "added": ["first_p50", "transit_p99"], "idle": ["session_bytes", "idle_rss_kb"],
            "churn": ["cpu_us_per_request"], "burst": ["cpu_us_per_token", "gap_p99"], "lanes": ["cpu_us_per_token"]}
-COLOURS = {"direct": "#8a8f98", "sluice-http": "#0b7285", "sluice-ws": "#1098ad", "nginx": "#5f8f3e", "gin": "#b8860b",
+COLOURS = {"direct": "#8a8f98", "sluice-http": "#0b7285", "sluice-ws": "#1098ad", "sluice-ws-h2": "#4263eb", "nginx": "#5f8f3e", "gin": "#b8860b",
            "fastapi": "#b5483a"}
 OTHERS = ["#6a4c93", "#3d5a80", "#8d5524", "#7a7a00"]
 
@@ -145,13 +145,17 @@ def lines_chart(series, x_title, y_title):
         at, _ = place(x, 0)
         out.append(f'<text x="{at:.1f}" y="{height - bottom + 16}" text-anchor="middle">{x:,.0f}</text>')
     out.append(f'<text x="{left}" y="{height - 6}">{html.escape(x_title)}</text>')
+    labels = {}  # from the top down, none on another
+    for name, points in sorted(series.items(), key=lambda item: -item[1][-1][1]):
+        _, y = place(*points[-1])
+        labels[name] = max([y] + [used + 14 for used in labels.values()])
     for i, (name, points) in enumerate(series.items()):
         path = "L".join("{:.1f} {:.1f}".format(*place(x, y)) for x, y in points)
-        at, y = place(*points[-1])
+        at, _ = place(*points[-1])
         ink = colour(name, i)
         out.append(f'<path d="M{path}" fill="none" stroke="{ink}" stroke-width="2"/>')
         out += ['<circle cx="{:.1f}" cy="{:.1f}" r="3" fill="{}"/>'.format(*place(*p), ink) for p in points]
-        out.append(f'<text x="{at + 8:.1f}" y="{y + 4:.1f}" fill="{ink}">{html.escape(name)}</text>')
+        out.append(f'<text x="{at + 8:.1f}" y="{labels[name] + 4:.1f}">{html.escape(name)}</text>')
     return "".join(out) + "</svg>"
 
 
@@ -205,7 +209,7 @@ STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:60rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.7rem}h2{margin-top:3rem;border-top:1px solid var(--line);padding-top:1rem}
 .how,figcaption{color:var(--soft);font-size:.9rem}figure{margin:1rem 0}
-svg{max-width:100%;height:auto}svg text{font:12px system-ui,sans-serif;fill:currentColor}
+svg{max-width:min(100%,44rem);height:auto}svg text{font:12px system-ui,sans-serif;fill:currentColor}
 .spread{stroke:currentColor;stroke-width:1.5}.grid{stroke:var(--line)}
 table{border-collapse:collapse;font-size:.85rem;display:block;overflow-x:auto}
 th,td{border-bottom:1px solid var(--line);padding:.3rem .6rem;text-align:right;font-variant-numeric:tabular-nums}
