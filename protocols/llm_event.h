@@ -35,7 +35,12 @@ enum llm_part_kind {
     LLM_PART_ARGUMENTS, /* function call: its arguments; has no PART_ADDED and no PART_DONE */
 };
 
-enum llm_output_kind { LLM_OUT_MESSAGE, LLM_OUT_FUNCTION_CALL, LLM_OUT_REASONING };
+enum llm_output_kind {
+    LLM_OUT_MESSAGE,
+    LLM_OUT_FUNCTION_CALL,
+    LLM_OUT_REASONING,
+    LLM_OUT_OPAQUE, /* of extra_dialect's own (web_search_call, ...): `name` is its type, `extra` the rest; no parts */
+};
 
 struct llm_event {
     enum llm_event_type type;
@@ -61,7 +66,7 @@ struct llm_output_item {
     enum llm_output_kind kind;
     struct bytes id;      /* never empty: the provider's, or made from the response id: msg_/fc_/rs_ */
     struct bytes call_id; /* function call */
-    struct bytes name;    /* function call */
+    struct bytes name;    /* function call; the type of an opaque item */
     struct bytes extra;   /* raw JSON members, e.g. "encrypted_content":"..", in the words of extra_dialect; set by item end */
     bool done;
     bool cut;             /* closed by an end other than completed, not by its provider: it is incomplete */

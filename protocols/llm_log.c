@@ -190,8 +190,10 @@ static enum err items_reserve(struct llm_log *l)
 enum err llm_log_append_item(struct llm_log *l, enum llm_output_kind kind, struct bytes id,
                              struct bytes call_id, struct bytes name, size_t reserve)
 {
-    static const char *const prefixes[] = {
-        [LLM_OUT_MESSAGE] = "msg", [LLM_OUT_FUNCTION_CALL] = "fc", [LLM_OUT_REASONING] = "rs"};
+    static const char *const prefixes[] = {[LLM_OUT_MESSAGE] = "msg",
+                                           [LLM_OUT_FUNCTION_CALL] = "fc",
+                                           [LLM_OUT_REASONING] = "rs",
+                                           [LLM_OUT_OPAQUE] = "item"};
     char id_text[96], call_text[96];
     if (id.len == 0)
         id = make_id(l, prefixes[kind], id_text, sizeof id_text);

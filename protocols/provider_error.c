@@ -56,13 +56,15 @@ static void read_text(const struct json_doc *d, json_ref r, char *ret, size_t ma
     struct buf text;
     size_t len = 0;
     ret[0] = 0;
-    buf_init(&text, 16 * 1024);
+    buf_init(&text, 16384);
     if (json_is(d, r, JSON_STRING) && json_string_append(d, r, &text) == ERR_OK) {
         len = MIN(text.len, max);
         while (len < text.len && len > 0 && ((unsigned char)text.data[len] & 0xC0) == 0x80)
             len--;
-        for (size_t i = 0; i < len; i++)
-            ret[i] = (unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7f ? ' ' : text.data[i];
+        for (size_t i = 0; i < len; i++) {
+            char c = text.data[i];
+            ret[i] = c < 0x20 && c >= 0 ? ' ' : c;
+        }
     }
     ret[len] = 0;
     buf_free(&text);

@@ -11,8 +11,8 @@ static void gather_piece(void *ctx, struct bytes text)
     buf_append_bytes(ctx, text);
 }
 
-static bool part_text(struct arena *a, const struct llm_log *log, unsigned item, unsigned part, enum llm_part_kind kind,
-                      struct bytes *ret)
+static bool part_text(struct arena *a, const struct llm_log *log, unsigned item, unsigned part,
+                      enum llm_part_kind kind, struct bytes *ret)
 {
     struct buf text;
     buf_init(&text, log->max_bytes);
@@ -22,7 +22,8 @@ static bool part_text(struct arena *a, const struct llm_log *log, unsigned item,
     return ok;
 }
 
-static bool copy_message(struct arena *a, const struct llm_log *log, unsigned index, unsigned n_parts, struct llm_item *ret)
+static bool copy_message(struct arena *a, const struct llm_log *log, unsigned index, unsigned n_parts,
+                         struct llm_item *ret)
 {
     ret->kind = LLM_ITEM_MESSAGE;
     ret->role = LLM_ROLE_ASSISTANT;
@@ -45,16 +46,17 @@ static bool copy_message(struct arena *a, const struct llm_log *log, unsigned in
     return true;
 }
 
-static bool copy_reasoning(struct arena *a, const struct llm_log *log, unsigned index, struct llm_item *ret)
+/* The item whole, in Responses form. */
+static bool copy_raw(struct arena *a, const struct llm_log *log, unsigned index, enum llm_item_kind kind,
+                     struct llm_item *ret)
 {
     struct buf raw;
     struct json_writer w;
     buf_init(&raw, log->max_bytes * 2);
     jw_init(&w, &raw);
     responses_write_output_item(log, index, &w);
-    ret->kind = LLM_ITEM_REASONING;
-    bool ok = !raw.failed && arena_dup(a, buf_bytes(&raw), &ret->raw) &&
-              part_text(a, log, index, 0, LLM_PART_REASONING, &ret->text);
+    ret->kind = kind;
+    bool ok = !raw.failed && arena_dup(a, buf_bytes(&raw), &ret->raw);
     buf_free(&raw);
     return ok;
 }
@@ -66,6 +68,9 @@ static bool copy_output(struct arena *a, const struct llm_log *log, unsigned ind
     if (!arena_dup(a, item->id, &ret->id) || !arena_dup(a, item->call_id, &ret->call_id) ||
         !arena_dup(a, item->name, &ret->name))
         return false;
+    /* What the item has in the client's own words (phase, namespace) goes back to the provider with it. */
+    if (log->extra_dialect == &dialect_responses && !arena_dup(a, item->extra, &ret->raw))
+        return false;
     switch (item->kind) {
     case LLM_OUT_MESSAGE:
         return copy_message(a, log, index, item->n_parts, ret);
@@ -73,7 +78,10 @@ static bool copy_output(struct arena *a, const struct llm_log *log, unsigned ind
         ret->kind = LLM_ITEM_FUNCTION_CALL;
         return part_text(a, log, index, 0, LLM_PART_ARGUMENTS, &ret->text);
     case LLM_OUT_REASONING:
-        return copy_reasoning(a, log, index, ret);
+        return copy_raw(a, log, index, LLM_ITEM_REASONING, ret) &&
+               part_text(a, log, index, 0, LLM_PART_REASONING, &ret->text);
+    case LLM_OUT_OPAQUE:
+        return copy_raw(a, log, index, LLM_ITEM_OPAQUE, ret);
     }
     return false;
 }

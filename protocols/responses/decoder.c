@@ -100,8 +100,7 @@ static void read_usage(struct llm_decoder *d, json_ref usage)
 static bool has_calls(const struct llm_decoder *d)
 {
     for (size_t i = 0; i < d->n_entries; i++)
-        if (d->entries[i].state != ENTRY_UNSEEN && d->entries[i].state != ENTRY_IGNORED &&
-            d->entries[i].kind == LLM_OUT_FUNCTION_CALL)
+        if (d->entries[i].state != ENTRY_UNSEEN && d->entries[i].kind == LLM_OUT_FUNCTION_CALL)
             return true;
     return false;
 }

@@ -7,7 +7,6 @@ enum entry_state {
     ENTRY_UNSEEN,
     ENTRY_OPEN,
     ENTRY_DONE,
-    ENTRY_IGNORED, /* a kind of item that has no neutral form */
 };
 
 /* One output item of the provider, by its output_index. */

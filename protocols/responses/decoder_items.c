@@ -57,10 +57,11 @@ static void open_entry(struct llm_decoder *d, struct entry *e, enum llm_output_k
     e->kind = kind;
     e->state = ENTRY_OPEN;
     e->in_part = false;
-    d->current = kind == LLM_OUT_FUNCTION_CALL ? -1 : (int)(e - d->entries);
+    d->current = kind == LLM_OUT_MESSAGE || kind == LLM_OUT_REASONING ? (int)(e - d->entries) : -1;
 }
 
-/* From the item object. A call without a name waits for its end, which has it. */
+/* From the item object. A call without a name waits for its end, which has it; so does an item without a
+ * type. */
 static void open_item(struct llm_decoder *d, struct entry *e, json_ref item)
 {
     struct bytes id = none, call_id = none, name = none;
@@ -71,14 +72,13 @@ static void open_item(struct llm_decoder *d, struct entry *e, json_ref item)
     } else if (is(d, item, "type", "reasoning")) {
         kind = LLM_OUT_REASONING;
     } else if (!is(d, item, "type", "message")) {
-        e->state = ENTRY_IGNORED;
-        return;
+        kind = LLM_OUT_OPAQUE;
     }
     arena_init(&a, d->doc.text.len * 2 + 4096);
     if (field_string(&d->doc, item, "id", &a, &id) == ERR_OK &&
         field_string(&d->doc, item, "call_id", &a, &call_id) == ERR_OK &&
-        field_string(&d->doc, item, "name", &a, &name) == ERR_OK &&
-        (kind != LLM_OUT_FUNCTION_CALL || name.len > 0))
+        field_string(&d->doc, item, kind == LLM_OUT_OPAQUE ? "type" : "name", &a, &name) == ERR_OK &&
+        ((kind != LLM_OUT_FUNCTION_CALL && kind != LLM_OUT_OPAQUE) || name.len > 0))
         open_entry(d, e, kind, id, call_id, name);
     arena_free(&a);
 }
@@ -106,7 +106,7 @@ static bool select_part(struct llm_decoder *d, struct entry *e, enum llm_part_ki
 {
     enum llm_output_kind holder =
         kind == LLM_PART_TEXT || kind == LLM_PART_REFUSAL ? LLM_OUT_MESSAGE : LLM_OUT_REASONING;
-    if (e->state == ENTRY_DONE || e->state == ENTRY_IGNORED || (e->state == ENTRY_OPEN && e->kind != holder))
+    if (e->state == ENTRY_DONE || (e->state == ENTRY_OPEN && e->kind != holder))
         return false;
     /* Never announced, or another item has begun in between, which ended ours: the text goes into a new one.
      */
@@ -262,14 +262,16 @@ static void take_parts(struct llm_decoder *d, struct entry *e, json_ref parts)
         take_part(d, e, part, index++);
 }
 
-/* What an item has beyond its own fields (encrypted_content, phase) is kept with it. */
+/* What an item has beyond its own fields (encrypted_content, phase) is kept with it; of an opaque one,
+ * everything. */
 static void end_item(struct llm_decoder *d, struct entry *e, json_ref item)
 {
     static const struct field known[] = {
         {.key = "id"},      {.key = "type"},      {.key = "status"},  {.key = "role"}, {.key = "content"},
         {.key = "summary"}, {.key = "arguments"}, {.key = "call_id"}, {.key = "name"},
     };
-    static const struct field_object named = {FIELD_OBJECT_OF(known)};
+    const struct field_object named = {.fields = known,
+                                       .n = e->kind == LLM_OUT_OPAQUE ? 2 : ARRAY_LEN(known)};
     struct bytes extra = none;
     struct arena a;
     arena_init(&a, d->doc.text.len * 2 + 4096);
@@ -298,6 +300,8 @@ void entry_item_done(struct llm_decoder *d, struct entry *e, json_ref item)
         break;
     case LLM_OUT_FUNCTION_CALL:
         entry_arguments_done(d, e, item);
+        break;
+    case LLM_OUT_OPAQUE:
         break;
     }
     /* One that was cut off stays open: the end of the log ends it, and says so. */

@@ -175,14 +175,26 @@ static void write_call(struct json_writer *w, const struct llm_log *l, unsigned 
     jw_kstring(w, "name", it->name);
 }
 
+/* An item of the provider's own: what there is to say of it, status included, came with its end. */
+static void write_opaque(struct json_writer *w, const struct llm_log *l, const struct llm_output_item *it,
+                         bool empty)
+{
+    jw_kstring(w, "id", it->id);
+    jw_kstring(w, "type", it->name);
+    if (empty || it->extra.len == 0 || !object_extras_ours(l))
+        jw_kcstr(w, "status", empty ? "in_progress" : it->cut ? "incomplete" : "completed");
+}
+
 void object_write_item(struct json_writer *w, const struct llm_log *l, unsigned item, bool empty)
 {
     static const char *const type[] = {"message", "function_call", "reasoning"};
     const struct llm_output_item *it = llm_log_item(l, item);
     jw_object(w);
-    jw_kstring(w, "id", it->id);
-    jw_kcstr(w, "type", type[it->kind]);
-    jw_kcstr(w, "status", empty ? "in_progress" : it->cut ? "incomplete" : "completed");
+    if (it->kind != LLM_OUT_OPAQUE) {
+        jw_kstring(w, "id", it->id);
+        jw_kcstr(w, "type", type[it->kind]);
+        jw_kcstr(w, "status", empty ? "in_progress" : it->cut ? "incomplete" : "completed");
+    }
     switch (it->kind) {
     case LLM_OUT_MESSAGE:
         write_message(w, l, item, empty);
@@ -192,6 +204,9 @@ void object_write_item(struct json_writer *w, const struct llm_log *l, unsigned 
         break;
     case LLM_OUT_REASONING:
         write_reasoning(w, l, item, empty);
+        break;
+    case LLM_OUT_OPAQUE:
+        write_opaque(w, l, it, empty);
         break;
     }
     if (!empty && object_extras_ours(l))

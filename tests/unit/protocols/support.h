@@ -64,7 +64,7 @@ static inline void log_dump(const struct llm_log *l, struct buf *out)
                                         "annotation", "text_done",   "part_done", "item_done", "completed",
                                         "incomplete", "failed",      "cancelled"};
     static const char *const kinds[] = {"text", "refusal", "reasoning", "summary", "arguments"};
-    static const char *const items[] = {"message", "call", "reasoning"};
+    static const char *const items[] = {"message", "call", "reasoning", "opaque"};
     struct llm_pos pos = {0};
     struct llm_event e;
     while (llm_log_next(l, &pos, &e)) {

@@ -1,4 +1,5 @@
 /* The provider's face: its stream, its whole answers and its errors, into logs. */
+#include "protocols/responses/output_item.h"
 #include "protocols/sse/sse.h"
 #include "tests/unit/protocols/support.h"
 
@@ -262,24 +263,42 @@ START_TEST(garbage)
 END_TEST
 
 #define CITATION(title)                                                                                      \
-    "annotation 0.0 text [{\"type\":\"url_citation\",\"start_index\":4,\"end_index\":8,\"title\":\"" title   \
+    "annotation 1.0 text [{\"type\":\"url_citation\",\"start_index\":4,\"end_index\":8,\"title\":\"" title   \
     "\",\"url\":\"https://example.com/\"}]\n"
 
 START_TEST(citations_and_logprobs)
 {
     expect_fixture("citations.sse", START
-                   "item 0 message\n"
-                   "part 0.0 text\n"
-                   "delta 0.0 text [See] "
+                   "item 0 opaque\n"
+                   "item_done 0 +\"status\":\"completed\",\"action\":{\"type\":\"search\",\"query\":\"q\"}\n"
+                   "item 1 message\n"
+                   "part 1.0 text\n"
+                   "delta 1.0 text [See] "
                    "+\"logprobs\":[{\"token\":\"See\",\"logprob\":-0.1,\"bytes\":[83],\"top_logprobs\":[]}]\n"
-                   "delta 0.0 text [ this]\n" CITATION("T") CITATION("late") "text_done 0.0 text\n"
-                                                                             "part_done 0.0 text\n"
-                                                                             "part 0.1 text\n"
-                                                                             "delta 0.1 text [Second]\n"
-                                                                             "text_done 0.1 text\n"
-                                                                             "part_done 0.1 text\n"
-                                                                             "item_done 0\n"
+                   "delta 1.0 text [ this]\n" CITATION("T") CITATION("late") "text_done 1.0 text\n"
+                                                                             "part_done 1.0 text\n"
+                                                                             "part 1.1 text\n"
+                                                                             "delta 1.1 text [Second]\n"
+                                                                             "text_done 1.1 text\n"
+                                                                             "part_done 1.1 text\n"
+                                                                             "item_done 1\n"
                                                                              "completed\n");
+}
+END_TEST
+
+START_TEST(opaque_items_come_out_as_they_went_in)
+{
+    struct feed f;
+    struct buf out;
+    struct json_writer w;
+    load(&f, "citations.sse");
+    buf_init(&out, 1 << 16);
+    jw_init(&w, &out);
+    responses_write_output_item(&f.log, 0, &w);
+    expect_bytes(buf_bytes(&out), "{\"id\":\"ws_1\",\"type\":\"web_search_call\",\"status\":\"completed\","
+                                  "\"action\":{\"type\":\"search\",\"query\":\"q\"}}");
+    buf_free(&out);
+    feed_free(&f);
 }
 END_TEST
 
@@ -487,6 +506,7 @@ int main(void)
         truncated,
         garbage,
         citations_and_logprobs,
+        opaque_items_come_out_as_they_went_in,
         message_goes_on_after_a_call,
         after_the_end_nothing_counts,
         cancelled,

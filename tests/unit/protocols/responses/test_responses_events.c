@@ -129,6 +129,10 @@ static void check_part(const struct json_doc *d, json_ref part)
 static void check_item(const struct json_doc *d, json_ref item)
 {
     const char *parts = "content";
+    if (member_is(d, item, "type", "web_search_call")) {
+        check_members(d, item, "type:s id:s status:s");
+        return;
+    }
     if (member_is(d, item, "type", "message")) {
         check_members(d, item, message_members);
     } else if (member_is(d, item, "type", "function_call")) {
@@ -670,6 +674,39 @@ START_TEST(output_item_for_the_next_request)
 }
 END_TEST
 
+/* An item of the provider's own: announced in progress, done with all that it has. */
+START_TEST(opaque_item)
+{
+    struct llm_log l;
+    struct llm_builder b;
+    struct recorder *r = malloc(sizeof(*r));
+    struct llm_encoder e = {.include_usage = false};
+    log_with_echo(&l, &b);
+    recorder_setup(r);
+    int item = llm_builder_item(&b, LLM_OUT_OPAQUE, BYTES("ws_1"), none, BYTES("web_search_call"));
+    llm_builder_item_end(&b, item, BYTES("\"status\":\"failed\",\"action\":{}"));
+    item = llm_builder_item(&b, LLM_OUT_OPAQUE, none, none, BYTES("web_search_call"));
+    llm_builder_finish(&b, LLM_FINISH_LENGTH);
+    dialect_responses.encode_events(&e, &l, &r->sink, SIZE_MAX);
+    ck_assert_uint_eq(r->n, 7);
+    for (size_t i = 0; i < r->n; i++)
+        check_event(r, i);
+    expect_bytes(recorded(r, 2),
+                 "{\"type\":\"response.output_item.added\",\"output_index\":0,\"item\":{\"id\":\"ws_1\","
+                 "\"type\":\"web_search_call\",\"status\":\"in_progress\"},\"sequence_number\":2}");
+    expect_bytes(recorded(r, 3),
+                 "{\"type\":\"response.output_item.done\",\"output_index\":0,\"item\":{\"id\":\"ws_1\","
+                 "\"type\":\"web_search_call\",\"status\":\"failed\",\"action\":{}},\"sequence_number\":3}");
+    expect_bytes(recorded(r, 5),
+                 "{\"type\":\"response.output_item.done\",\"output_index\":1,\"item\":{\"id\":"
+                 "\"item_0123456789abcdef0123456789abcdef_1\",\"type\":\"web_search_call\","
+                 "\"status\":\"incomplete\"},\"sequence_number\":5}");
+    buf_free(&r->out);
+    free(r);
+    llm_log_free(&l);
+}
+END_TEST
+
 /* ---- out and in again ---- */
 
 static void sse_begin(struct event_sink *s, const char *name)
@@ -738,6 +775,7 @@ int main(void)
         another_dialects_extras_stay_inside,
         no_room,
         output_item_for_the_next_request,
+        opaque_item,
         round_trip,
     };
     return run_tests("responses_events", tests, ARRAY_LEN(tests));
