@@ -63,7 +63,9 @@ static void read_text(const struct json_doc *d, json_ref r, char *ret, size_t ma
             len--;
         for (size_t i = 0; i < len; i++) {
             char c = text.data[i];
-            ret[i] = c < 0x20 && c >= 0 ? ' ' : c;
+            if (c >= 0 && c < 0x20)
+                c = ' ';
+            ret[i] = c;
         }
     }
     ret[len] = 0;
