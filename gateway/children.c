@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { REPORT_MAX = 64 * 1024 };
+/* A pipe holds it, so that the checker never waits for the master. */
+enum { REPORT_MAX = 32 * 1024 };
 
 void report_log(struct bytes report)
 {
@@ -67,6 +68,19 @@ static _Noreturn void run_worker(const struct forker *f, const struct worker_pla
     exit(code);
 }
 
+/* After the fork: the parent's part. */
+static pid_t keep_read_end(pid_t pid, const int ends[2], int *ret_fd)
+{
+    int saved = errno;
+    (void)close(ends[1]);
+    if (pid > 0)
+        *ret_fd = ends[0];
+    else
+        (void)close(ends[0]);
+    errno = saved;
+    return pid;
+}
+
 pid_t child_worker(const struct forker *f, const struct worker_place *p, int *ret_ready_fd)
 {
     int ready[2];
@@ -75,38 +89,35 @@ pid_t child_worker(const struct forker *f, const struct worker_place *p, int *re
     pid_t pid = fork();
     if (pid == 0)
         run_worker(f, p, ready[1]);
-    int saved = errno;
-    (void)close(ready[1]);
-    if (pid > 0)
-        *ret_ready_fd = ready[0];
-    else
-        (void)close(ready[0]);
-    errno = saved;
-    return pid;
+    return keep_read_end(pid, ready, ret_ready_fd);
 }
 
-static _Noreturn void run_checker(const struct forker *f, struct config *cfg)
+static _Noreturn void run_checker(const struct forker *f, struct config *cfg, int report_fd)
 {
     log_set_role("checker");
     process_set_title("sluice: checker");
     take_signals(f);
-    process_close_others(NULL, 0);
+    process_close_others(&report_fd, 1);
     struct caps *caps = f->caps;
     f->forget(f->master, cfg);
     struct buf report;
     buf_init(&report, REPORT_MAX);
     enum err e = server_check_tls(cfg, &report);
-    report_log(buf_bytes(&report));
+    if (report.len > 0 && write(report_fd, report.data, report.len) < 0)
+        LOG_WARN("cannot report problems reason=\"%s\"", strerror(errno));
     buf_free(&report);
     config_free(cfg);
     caps_destroy(caps);
     exit(e == ERR_OK ? 0 : 1);
 }
 
-pid_t child_checker(const struct forker *f, struct config *cfg)
+pid_t child_checker(const struct forker *f, struct config *cfg, int *ret_report_fd)
 {
+    int report[2];
+    if (pipe2(report, O_CLOEXEC | O_NONBLOCK) != 0)
+        return -1;
     pid_t pid = fork();
     if (pid == 0)
-        run_checker(f, cfg);
-    return pid;
+        run_checker(f, cfg, report[1]);
+    return keep_read_end(pid, report, ret_report_fd);
 }

@@ -25,11 +25,13 @@ struct worker_place {
     unsigned generation;
 };
 
-/* The child's pid, or -1 (errno). *ret_ready_fd gives one byte when it serves, and ends when it dies. */
+/* The child's pid, or -1 (errno). *ret_ready_fd gives one byte when it serves, and ends when
+ * it accepts no more or dies. */
 pid_t child_worker(const struct forker *f, const struct worker_place *p, int *ret_ready_fd);
-/* A child that looks at the certificates and exits with 0 if all is well, and else logs why not: the master
- * itself must never start OpenSSL, because what it starts its workers inherit. -1: errno. */
-pid_t child_checker(const struct forker *f, struct config *cfg);
+/* A child that looks at the certificates and exits with 0 if all is well; else with 1, and *ret_report_fd
+ * gives the reasons, at most a pipe full. The master itself must never start OpenSSL, because what it starts
+ * its workers inherit. -1: errno. */
+pid_t child_checker(const struct forker *f, struct config *cfg, int *ret_report_fd);
 
 /* One record for each line of a configuration's problems. */
 void report_log(struct bytes report);

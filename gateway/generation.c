@@ -5,12 +5,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { REPORT_MAX = 64 * 1024 };
+
 /* Milliseconds. */
 enum {
     CHECK_MAX = 15000,
     START_MAX = 30000,
-    DRAIN_GRACE = 3000, /* for a worker to close after its drain deadline */
-    YOUNG = 10000,      /* a worker that lived for less died young */
+    DRAIN_GRACE = 3000,  /* for a worker to close after its drain deadline */
+    YOUNG = 10000,       /* a worker that lived for less died young */
+    ANNOUNCE_MAX = 5000, /* for the workers of the former generation to stop accepting */
     BACK_OFF_FIRST = 100,
     BACK_OFF_MAX = 10000,
 };
@@ -41,15 +44,24 @@ struct generation *generation_new(unsigned number, struct config *cfg)
     g->cfg = cfg;
     g->slots = slots;
     g->n_slots = cfg->workers;
+    g->report_fd = -1;
     for (unsigned i = 0; i < g->n_slots; i++)
         slots[i].ready_fd = -1;
     return g;
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        (void)close(*fd);
+    *fd = -1;
 }
 
 void generation_free(struct generation *g)
 {
     if (!g)
         return;
+    close_fd(&g->report_fd);
     socket_set_close(&g->sockets);
     config_free(g->cfg);
     free(g->slots);
@@ -67,7 +79,7 @@ void generation_forget(struct generation *g, const struct config *keep)
 
 enum err generation_check(struct generation *g, const struct forker *f, uint64_t now)
 {
-    pid_t pid = child_checker(f, g->cfg);
+    pid_t pid = child_checker(f, g->cfg, &g->report_fd);
     if (pid < 0)
         return ERR_IO;
     g->checker = pid;
@@ -100,6 +112,18 @@ enum err generation_spawn(struct generation *g, unsigned slot, const struct fork
     return ERR_OK;
 }
 
+void generation_take_report(struct generation *g)
+{
+    char text[4096];
+    struct buf report;
+    buf_init(&report, REPORT_MAX);
+    for (ssize_t n; (n = read(g->report_fd, text, sizeof(text))) > 0;)
+        (void)buf_append(&report, text, (size_t)n);
+    report_log(buf_bytes(&report));
+    buf_free(&report);
+    close_fd(&g->report_fd);
+}
+
 enum err generation_start(struct generation *g, const struct forker *f, struct columns *c,
                           const struct socket_set *former, uint64_t now)
 {
@@ -113,21 +137,16 @@ enum err generation_start(struct generation *g, const struct forker *f, struct c
     return e;
 }
 
-static void stop_waiting(struct worker_slot *s)
-{
-    if (s->ready_fd >= 0)
-        (void)close(s->ready_fd);
-    s->ready_fd = -1;
-}
-
 void generation_read_ready(struct worker_slot *s)
 {
     char byte;
     ssize_t n = read(s->ready_fd, &byte, 1);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    s->ready = n == 1;
-    stop_waiting(s);
+    if (n == 1)
+        s->ready = true;
+    else
+        close_fd(&s->ready_fd);
 }
 
 bool generation_ready(const struct generation *g)
@@ -136,6 +155,20 @@ bool generation_ready(const struct generation *g)
         if (!g->slots[i].ready)
             return false;
     return true;
+}
+
+bool generation_accepts(const struct generation *g)
+{
+    for (unsigned i = 0; i < g->n_slots; i++)
+        if (g->slots[i].ready_fd >= 0)
+            return true;
+    return false;
+}
+
+void generation_serve(struct generation *g, uint64_t now)
+{
+    fsm_move(&g->state, GENERATION_SERVING);
+    g->deadline_ms = now + ANNOUNCE_MAX;
 }
 
 void generation_drain(struct generation *g, uint64_t now)
@@ -197,7 +230,7 @@ void generation_worker_died(struct generation *g, struct worker_slot *s, int sta
                  (int)s->pid, WEXITSTATUS(status), (unsigned long long)wait);
     else
         LOG_INFO("worker ended slot=%u generation=%u pid=%d", slot, g->number, (int)s->pid);
-    stop_waiting(s);
+    close_fd(&s->ready_fd);
     caps_reclaim(f->caps, s->column);
     c->used[s->column] = false;
     s->pid = 0;

@@ -14,7 +14,7 @@ enum generation_state {
 
 struct worker_slot {
     pid_t pid;       /* 0: none */
-    int ready_fd;    /* -1: not waiting for it */
+    int ready_fd;    /* open until it accepts no more; -1 */
     bool ready;      /* serves */
     unsigned column; /* in caps, while there is a pid */
     uint64_t started_ms;
@@ -31,7 +31,9 @@ struct generation {
     struct worker_slot *slots;
     unsigned n_slots;
     pid_t checker;        /* 0: none */
-    uint64_t deadline_ms; /* checking, starting: give up; draining: kill */
+    int report_fd;        /* what the checker has to say; -1 */
+    bool announced;       /* the log has told that it serves */
+    uint64_t deadline_ms; /* checking, starting: give up; serving: announce; draining: kill */
 };
 
 enum { COLUMNS_MAX = 1024 };
@@ -51,8 +53,10 @@ void generation_free(struct generation *g);
  * are. */
 void generation_forget(struct generation *g, const struct config *keep);
 
-/* Forks the checker. ERR_IO. */
+/* Forks the checker. ERR_IO. Its report is to be taken when it has ended. */
 enum err generation_check(struct generation *g, const struct forker *f, uint64_t now) MUST_USE;
+/* Logs what the checker reported. */
+void generation_take_report(struct generation *g);
 /* Opens sockets, sharing those of `former` (may be NULL), and forks all workers. ERR_IO (logged), ERR_LIMIT:
  * no columns. */
 enum err generation_start(struct generation *g, const struct forker *f, struct columns *c,
@@ -64,6 +68,10 @@ enum err generation_spawn(struct generation *g, unsigned slot, const struct fork
 void generation_read_ready(struct worker_slot *s);
 /* All slots serve. */
 bool generation_ready(const struct generation *g);
+/* A worker of it may still take new connections. */
+bool generation_accepts(const struct generation *g);
+/* From now on it is the one that serves, which is to be announced at `deadline_ms` at the latest. */
+void generation_serve(struct generation *g, uint64_t now);
 /* Asks its workers to finish, and lets go of its sockets. */
 void generation_drain(struct generation *g, uint64_t now);
 void generation_signal(const struct generation *g, int signum);

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { REPORT_MAX = 64 * 1024, POLL_MAX = 1 + 2 * 256, START_MAX = 30000, RETRY_MS = 1000 };
+enum { REPORT_MAX = 64 * 1024, POLL_MAX = 1 + COLUMNS_MAX, START_MAX = 30000, RETRY_MS = 1000 };
 
 struct master {
     const char *file;
@@ -109,6 +109,7 @@ static void reload(struct master *m)
 static void on_checked(struct master *m, int status)
 {
     struct generation *g = m->next;
+    generation_take_report(g);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         bool refused = WIFEXITED(status) && WEXITSTATUS(status) == 1;
         abandon_next(m,
@@ -127,16 +128,32 @@ static void on_checked(struct master *m, int status)
 static void switch_to_next(struct master *m)
 {
     struct generation *g = m->next, *former = m->current;
-    fsm_move(&g->state, GENERATION_SERVING);
+    uint64_t now = clock_mono_ms();
     m->current = g;
     m->next = NULL;
+    generation_serve(g, now);
     log_set_level(g->cfg->log_level);
     caps_set_limits(m->forker.caps, g->cfg->limits.max_sessions, g->cfg->limits.max_sessions_per_address);
+    if (former)
+        generation_drain(former, now);
     socket_set_trim(&g->sockets, g->n_slots);
+}
+
+/* Tells that the current generation serves when no other one takes connections any more. */
+static void announce(struct master *m, uint64_t now)
+{
+    struct generation *g = m->current;
+    bool alone = true;
+    LIST_EACH(&m->generations, node)
+    {
+        struct generation *other = CONTAINER_OF(node, struct generation, node);
+        alone = alone && (other == g || other == m->next || !generation_accepts(other));
+    }
+    if (!alone && now < g->deadline_ms)
+        return;
+    g->announced = true;
     socket_set_log(&g->sockets, g->cfg);
     LOG_INFO("serving generation=%u workers=%u", g->number, g->n_slots);
-    if (former)
-        generation_drain(former, clock_mono_ms());
 }
 
 static void on_died(struct master *m, pid_t pid, int status)
@@ -224,6 +241,8 @@ static uint64_t tend(struct master *m, uint64_t now)
     uint64_t due = UINT64_MAX;
     if (m->next && m->next->deadline_ms <= now)
         abandon_next(m, "it was not ready in time");
+    if (m->current && !m->current->announced)
+        announce(m, now);
     if (m->reload_wanted && m->current && !m->next)
         reload(m);
     LIST_EACH(&m->generations, node)
@@ -243,7 +262,7 @@ static uint64_t tend(struct master *m, uint64_t now)
         }
         if (g == m->current)
             tend_slots(m, g, now, &due);
-        else
+        if (g != m->current || !g->announced)
             earlier(&due, g->deadline_ms);
     }
     return due;
@@ -254,10 +273,10 @@ static void wait_for_events(struct master *m, uint64_t due, uint64_t now)
     struct pollfd fds[POLL_MAX] = {{.fd = m->signal_fd, .events = POLLIN}};
     struct worker_slot *slots[POLL_MAX];
     nfds_t n = 1;
-    struct generation *const waiting[] = {m->current, m->next};
-    for (size_t w = 0; w < ARRAY_LEN(waiting); w++) {
-        struct generation *g = waiting[w];
-        for (unsigned i = 0; g && i < g->n_slots && n < POLL_MAX; i++) {
+    LIST_EACH(&m->generations, node)
+    {
+        struct generation *g = CONTAINER_OF(node, struct generation, node);
+        for (unsigned i = 0; i < g->n_slots && n < POLL_MAX; i++) {
             if (g->slots[i].ready_fd < 0)
                 continue;
             slots[n] = &g->slots[i];

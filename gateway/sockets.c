@@ -171,6 +171,14 @@ static bool open_unix(struct listen_socket *s)
     return true;
 }
 
+/* Workers of a former generation may have it open still; without the shutdown the kernel would go on to queue
+ * connections that nobody takes. */
+static void stop_listening(int fd)
+{
+    (void)shutdown(fd, SHUT_RDWR);
+    (void)close(fd);
+}
+
 static void unlink_path(const struct listen_socket *s)
 {
     const char *path = ((const struct sockaddr_un *)&s->address)->sun_path;
@@ -185,7 +193,7 @@ static void socket_unref(struct listen_socket *s, bool forget)
         return;
     if (!forget) {
         for (unsigned i = 0; i < s->n_fds; i++)
-            (void)close(s->fds[i]);
+            stop_listening(s->fds[i]);
         if (s->local)
             unlink_path(s);
     }
@@ -260,7 +268,7 @@ void socket_set_trim(struct socket_set *set, unsigned workers)
     for (size_t i = 0; i < set->n; i++) {
         struct listen_socket *s = set->items[i];
         while (!s->local && s->n_fds > workers)
-            (void)close(s->fds[--s->n_fds]);
+            stop_listening(s->fds[--s->n_fds]);
     }
 }
 

@@ -16,9 +16,10 @@ struct socket_set {
  * reason: *ret is untouched, and so is `former`. */
 enum err socket_set_open(const struct config *cfg, const struct socket_set *former,
                          struct socket_set *ret) MUST_USE;
-/* Closes the sockets of slots beyond `workers`: a queue that nobody serves must not stand open. */
+/* Closes the sockets of slots beyond `workers`, in all processes: a queue that nobody serves must not stand
+ * open. */
 void socket_set_trim(struct socket_set *s, unsigned workers);
-/* Closes what no other set shares; Unix sockets lose their path. Harmless when empty. */
+/* Closes, in all processes, what no other set shares; Unix sockets lose their path. Harmless when empty. */
 void socket_set_close(struct socket_set *s);
 /* The same in a forked child: memory only. The descriptors are the child's to close; the paths are its
  * parent's. */
