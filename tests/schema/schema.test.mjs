@@ -9,7 +9,9 @@ import Ajv2020 from 'ajv/dist/2020.js';
 import { Random, kinds, mutate, sweep } from './generate.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
-const probe = join(resolve(root, process.env.SLUICE_BUILD ?? 'build/dev'), 'validate_probe');
+// $SLUICE_BUILD is a directory, or the name of one in build/.
+const build = process.env.SLUICE_BUILD ?? 'dev';
+const probe = join(build.includes('/') ? resolve(root, build) : join(root, 'build', build), 'validate_probe');
 const directory = join(root, 'protocols/schema');
 const seed = Number(process.env.SLUICE_SEED ?? 20240607);
 const RANDOM = 3000; // messages with random changes
