@@ -35,8 +35,11 @@ struct origin {
     CURL *idle[ORIGIN_IDLE_EASIES];
     unsigned n_idle;
     bool tls;
-    int version; /* HTTP's, of its last answer; 0: none yet */
-    bool kick;   /* curl wants to run at once */
+    int version;                 /* HTTP's, of its last answer; 0: none yet */
+    int limited;                 /* the version that its limit of connections is made for */
+    bool kick;                   /* curl wants to run at once */
+    long held[ORIGIN_MAX_HTTP2]; /* local ports of the connections on which a stream was reset in this tick */
+    unsigned n_held;
 };
 
 struct upstream {
@@ -52,7 +55,7 @@ struct upstream {
     struct wheel wheel;
     struct demo demo;
     unsigned n_handles; /* libuv handles not yet closed */
-    unsigned n_kicks;   /* origins whose `kick` is set */
+    bool wishes;        /* an origin is to be kicked or flushed */
     bool ticking;
 };
 
@@ -126,10 +129,10 @@ void origin_init(struct origin *o, struct upstream *u, const struct config_provi
 CURLcode origin_add(struct origin *o, struct transfer *t) MUST_USE;
 /* Takes it back; an unfinished one has its connection closed, or its HTTP/2 stream reset. */
 void origin_remove(struct origin *o, struct transfer *t);
-/* Runs curl where it asked for a run at once. */
-void origin_kick_all(struct upstream *u);
-/* The answer's version: what a provider speaks decides how many connections it may have. */
-void origin_saw_version(struct origin *o, int version);
+/* Runs curl where it asked for a run at once, or must be made to send. */
+void origin_grant_wishes(struct upstream *u);
+/* What a provider speaks decides how many connections it may have. */
+void origin_limit(struct origin *o);
 void origin_close(struct origin *o);
 
 /* transfer.c */

@@ -74,10 +74,8 @@ static int on_want_timer(CURLM *multi, long ms, void *ctx)
 {
     struct origin *o = ctx;
     (void)multi;
-    if (ms == 0) {
-        o->u->n_kicks += !o->kick;
-        o->kick = true;
-    }
+    if (ms == 0)
+        o->kick = o->u->wishes = true;
     if (ms < 0)
         uv_timer_stop(&o->timer);
     else
@@ -85,20 +83,48 @@ static int on_want_timer(CURLM *multi, long ms, void *ctx)
     return 0;
 }
 
-void origin_kick_all(struct upstream *u)
+static long port_of(CURL *e)
 {
-    if (u->n_kicks == 0)
+    long port = 0;
+    curl_easy_getinfo(e, CURLINFO_LOCAL_PORT, &port);
+    return port;
+}
+
+/* Makes curl send what it holds back on those connections, by the one call that leads there: one stream of
+ * each is paused and goes on at once. */
+static void flush_connections(struct origin *o)
+{
+    LIST_EACH(&o->u->live, node)
+    {
+        struct transfer *t = CONTAINER_OF(node, struct transfer, node);
+        long port = t->origin == o && t->easy && !t->over ? port_of(t->easy) : 0;
+        for (unsigned i = 0; port > 0 && i < o->n_held; i++) {
+            if (o->held[i] != port || curl_easy_pause(t->easy, CURLPAUSE_RECV) != CURLE_OK)
+                continue;
+            curl_easy_pause(t->easy, CURLPAUSE_CONT);
+            o->held[i] = o->held[--o->n_held];
+            break;
+        }
+    }
+    o->n_held = 0;
+}
+
+void origin_grant_wishes(struct upstream *u)
+{
+    if (!u->wishes)
         return;
+    u->wishes = false;
     for (size_t i = 0; i < u->cfg->n_providers; i++) {
         struct origin *o = &u->origins[i];
-        if (!o->kick)
-            continue;
+        bool kick = o->kick;
         o->kick = false;
-        run(o, CURL_SOCKET_TIMEOUT, 0);
+        if (kick)
+            run(o, CURL_SOCKET_TIMEOUT, 0);
+        if (o->n_held > 0)
+            flush_connections(o);
         /* Should it want more at once, its timer is armed: one millisecond is better than a loop here. */
         o->kick = false;
     }
-    u->n_kicks = 0;
 }
 
 static void on_watch_closed(uv_handle_t *h)
@@ -230,17 +256,17 @@ static bool origin_open(struct origin *o)
     curl_multi_setopt(o->multi, CURLMOPT_MAXCONNECTS, (long)ORIGIN_IDLE_CONNECTIONS);
     curl_multi_setopt(o->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
                       (long)(o->tls ? ORIGIN_MAX_HTTP2 : ORIGIN_MAX_HTTP1));
-    o->version = 0;
+    o->version = o->limited = 0;
     return true;
 }
 
-void origin_saw_version(struct origin *o, int version)
+void origin_limit(struct origin *o)
 {
-    if (!o->tls || version == o->version)
+    if (!o->tls || o->version == o->limited)
         return;
-    o->version = version;
+    o->limited = o->version;
     curl_multi_setopt(o->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
-                      (long)(version == 1 ? ORIGIN_MAX_HTTP1 : ORIGIN_MAX_HTTP2));
+                      (long)(o->version == 1 ? ORIGIN_MAX_HTTP1 : ORIGIN_MAX_HTTP2));
 }
 
 /* Whom to trust: the file that SSL_CERT_FILE names, as OpenSSL's own programs read it, else curl's. curl
@@ -332,11 +358,30 @@ CURLcode origin_add(struct origin *o, struct transfer *t)
     return CURLE_OK;
 }
 
+/* An HTTP/2 stream's reset stays in curl's buffer until something else happens on its connection. If nobody
+ * else uses it, closing it tells the provider; else it is flushed, once for all that a tick removes. */
+static void remove_unfinished(struct origin *o, CURL *e)
+{
+    long port = port_of(e);
+    bool known = port <= 0 || !o->tls;
+    for (unsigned i = 0; i < o->n_held; i++)
+        known |= o->held[i] == port;
+    if (!known && o->n_held < ORIGIN_MAX_HTTP2)
+        o->held[o->n_held++] = port;
+    o->u->wishes |= o->n_held > 0;
+    curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L);
+    curl_multi_remove_handle(o->multi, e);
+    curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 0L);
+}
+
 void origin_remove(struct origin *o, struct transfer *t)
 {
     CURL *e = t->easy;
-    curl_multi_remove_handle(o->multi, e);
     t->easy = NULL;
+    if (t->over)
+        curl_multi_remove_handle(o->multi, e);
+    else
+        remove_unfinished(o, e);
     curl_easy_setopt(e, CURLOPT_ERRORBUFFER, NULL);
     easy_release(o, e);
 }

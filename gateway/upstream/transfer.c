@@ -15,7 +15,7 @@ static void begin_head(struct transfer *t, struct bytes line)
     t->content_type[0] = '\0';
     t->retry_after_s = 0;
     if (t->status >= 200)
-        origin_saw_version(t->origin, bytes_starts(line, BYTES("HTTP/1")) ? 1 : 2);
+        t->origin->version = bytes_starts(line, BYTES("HTTP/1")) ? 1 : 2;
 }
 
 static void note_header(struct transfer *t, struct bytes name, struct bytes value)

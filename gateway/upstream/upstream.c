@@ -101,6 +101,7 @@ static void drop_request(struct transfer *t)
 static void settle(struct transfer *t)
 {
     bool drain = false;
+    origin_limit(t->origin);
     if (t->state.state == TRANSFER_WAITING && t->owned)
         open_transfer(t);
     if (t->over && t->owned) {
@@ -139,7 +140,7 @@ void upstream_tick(struct upstream *u)
         list_remove(&t->work);
         settle(t);
     }
-    origin_kick_all(u);
+    origin_grant_wishes(u);
     u->ticking = false;
     /* What came up meanwhile waits for the next turn: an owner that starts and fails for ever must not hold
      * the loop. */

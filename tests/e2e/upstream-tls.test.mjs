@@ -75,20 +75,36 @@ describe('providers over TLS', () => {
         assert.equal(h2.connections, 1);
     });
 
+    it('resets a stream at once though nothing else moves', async () => {
+        for (let i = 0; i < 5; i++) {
+            h2.taken = h2.requests.length;
+            const leaves = [new AbortController(), new AbortController()];
+            const left = leaves.map((l) => ask(openai, 'h2/silent', { signal: l.signal }).catch((e) => e));
+            const arrived = [await h2.next(), await h2.next()];
+            for (const l of leaves) {
+                l.abort();
+                await Promise.race(arrived.filter((x) => !x.gone).map((x) => x.closed));
+            }
+            for (const x of arrived) assert.equal(await x.closed, true);
+            await Promise.all(left);
+        }
+    });
+
     it('opens more connections past the streams that one may hold', async () => {
         h2.taken = h2.requests.length;
         const asked = Array.from({ length: 130 }, () => ask(openai, 'h2/tokens-3.hold-1').then(textOf));
         const arrived = [];
         for (let i = 0; i < asked.length; i++) arrived.push(await h2.next());
-        assert.ok(h2.connections >= 2 && h2.connections <= 32, `${h2.connections} connections`);
+        assert.ok(h2.sockets.size >= 2 && h2.sockets.size <= 32, `${h2.sockets.size} connections`);
         for (const x of arrived) x.release();
         for (const text of await Promise.all(asked)) assert.equal(text, 't0 t1 t2');
     });
 
     it('falls back to HTTP/1.1, and uses its connections again', async () => {
-        for (let i = 0; i < 3; i++) assert.equal(await textOf(await ask(openai, 'h1/tokens-2')), 't0 t1');
+        for (let i = 0; i < 12; i++) assert.equal(await textOf(await ask(openai, 'h1/tokens-2')), 't0 t1');
         assert.deepEqual(new Set(h1.requests.map((x) => x.httpVersion)), new Set(['1.1']));
-        assert.equal(h1.connections, 1);
+        // The next request may come before the end of the body has freed the connection of the last.
+        assert.ok(h1.connections <= 4, `${h1.connections} connections`);
         const many = await Promise.all(Array.from({ length: 50 }, async () => textOf(await ask(openai, 'h1/tokens-3.gap-5'))));
         assert.deepEqual(new Set(many), new Set(['t0 t1 t2']));
     });
