@@ -1,4 +1,5 @@
 #include "protocols/chat_completions/chat.h"
+#include "protocols/chat_completions/chat_template.h"
 #include "protocols/provider_error.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ struct chat_call {
 struct llm_decoder {
     struct llm_builder *builder;
     struct json_doc doc;
+    struct chat_template template;
     struct buf text; /* an unescaped piece of text */
     struct buf extra;
     struct chat_call *calls;
@@ -37,6 +39,7 @@ struct llm_decoder *chat_decoder_new(struct llm_builder *b)
         return NULL;
     d->builder = b;
     json_doc_init(&d->doc);
+    chat_template_init(&d->template);
     buf_init(&d->text, PIECE_MAX);
     buf_init(&d->extra, PIECE_MAX);
     b->log->extra_dialect = &dialect_chat_completions;
@@ -56,6 +59,7 @@ void chat_decoder_free(struct llm_decoder *d)
     buf_free(&d->text);
     buf_free(&d->extra);
     json_doc_free(&d->doc);
+    chat_template_free(&d->template);
     free(d);
 }
 
@@ -371,6 +375,8 @@ static void read_object(struct llm_decoder *d, struct bytes data)
     }
     for (json_ref c = json_first(&d->doc, choices); c != JSON_NONE; c = json_next(&d->doc, c))
         read_choice(d, c);
+    if (!d->whole)
+        chat_template_learn(&d->template, &d->doc);
 }
 
 static void end_calls(struct llm_decoder *d)
@@ -386,6 +392,12 @@ void chat_decode_event(struct llm_decoder *d, struct bytes name, struct bytes da
 {
     if (d->builder->log->ended || data.len == 0)
         return;
+    struct bytes text;
+    if (name.len == 0 && chat_template_match(&d->template, data, &text)) {
+        if (text.len > 0)
+            llm_builder_delta(d->builder, d->template.kind, text, (struct bytes){NULL, 0});
+        return;
+    }
     if (bytes_is(data, "[DONE]")) {
         chat_decode_end(d);
         return;
