@@ -55,7 +55,9 @@ static void on_pause_over(struct wheel_timer *t)
  * the CPU. */
 static void pause_accepting(struct server *s)
 {
-    LOG_WARN("accept error=\"%s\" pause_ms=%d", strerror(errno), ACCEPT_PAUSE_MS);
+    if (!s->accept_warned)
+        LOG_WARN("accept error=\"%s\" pause_ms=%d", strerror(errno), ACCEPT_PAUSE_MS);
+    s->accept_warned = true;
     for (size_t i = 0; i < s->n_listeners; i++)
         uv_poll_stop(&s->listeners[i].poll);
     s->accept_pause.fire = on_pause_over;
@@ -73,6 +75,7 @@ static void on_readable(uv_poll_t *p, int status, int events UNUSED)
         socklen_t len = sizeof(peer);
         int fd = accept4(l->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
+            l->server->accept_warned = false;
             take(l, fd, peer_address(&peer));
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             pause_accepting(l->server);

@@ -274,6 +274,8 @@ void conn_shut(struct conn *c)
 {
     if (conn_state(c) == CONN_OPEN)
         ws_close_now(c, WS_RESTART, "restart");
-    else if (conn_state(c) < CONN_OPEN)
+    ws_abandon(c->ws);
+    http_abandon(c->http);
+    if (conn_state(c) < CONN_OPEN)
         conn_finish(c);
 }

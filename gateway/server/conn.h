@@ -79,5 +79,6 @@ void conn_closed(struct conn *c);
 void conn_flush(struct conn *c);
 /* Called by server.c, once: tells the client of a drain, and closes what is idle. */
 void conn_drain(struct conn *c);
-/* Called by server.c at the very end. */
+/* Called by server.c at the very end: says goodbye, and ends the session or the exchange before it returns.
+ */
 void conn_shut(struct conn *c);

@@ -1,6 +1,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "gateway/server/http_conn.h"
+#include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -45,14 +46,15 @@ static const char *reason_of(int status)
 /* IMF-fixdate (RFC 9110, 5.6.7), made once a second, whatever the locale. */
 static const char *date(struct server *s)
 {
-    static const char days[] = "SunMonTueWedThuFriSat";
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     const int64_t now = clock_unix_s();
     const time_t t = (time_t)now;
     struct tm tm;
     if (now != s->date_s && gmtime_r(&t, &tm)) {
-        snprintf(s->date, sizeof(s->date), "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT", days + 3 * tm.tm_wday,
-                 (unsigned)tm.tm_mday % 100U, months + 3 * tm.tm_mon, (unsigned)(tm.tm_year + 1900) % 10000U,
+        snprintf(s->date, sizeof(s->date), "%s, %02u %s %04u %02u:%02u:%02u GMT", days[tm.tm_wday],
+                 (unsigned)tm.tm_mday % 100U, months[tm.tm_mon], (unsigned)(tm.tm_year + 1900) % 10000U,
                  (unsigned)tm.tm_hour % 100U, (unsigned)tm.tm_min % 100U, (unsigned)tm.tm_sec % 100U);
         s->date_s = now;
     }

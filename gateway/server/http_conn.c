@@ -16,13 +16,20 @@ static struct http_conn *http_conn_new(const struct conn *c)
     return h;
 }
 
+void http_abandon(struct http_conn *h)
+{
+    if (!h)
+        return;
+    exchange_free(h->exchange);
+    h->exchange = NULL;
+}
+
 /* What belongs to one request alone. */
 static void forget_request(struct http_conn *h)
 {
-    exchange_free(h->exchange);
+    http_abandon(h);
     free(h->refusal);
     buf_reset(&h->headers);
-    h->exchange = NULL;
     h->refusal = NULL;
     h->route = NULL;
     h->asset = NULL;

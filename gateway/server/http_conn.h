@@ -30,7 +30,9 @@ void http_flush(struct conn *c);
 /* When something is due; UINT64_MAX: nothing. And does it. */
 uint64_t http_due(const struct conn *c);
 void http_timer(struct conn *c, uint64_t now);
-void http_conn_free(struct http_conn *h); /* NULL-safe */
+/* Ends the exchange. NULL-safe, as the next. */
+void http_abandon(struct http_conn *h);
+void http_conn_free(struct http_conn *h);
 
 /* http_front.c: what a request asks for. Called with the head: routes, refuses (sets `refusal`) or upgrades.
  */

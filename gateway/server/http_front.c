@@ -321,8 +321,10 @@ static void start_exchange(struct conn *c, struct bytes body)
         front_refuse(c, &e);
         return;
     }
+    const char *id = exchange_request_id(h->exchange);
+    LOG_DEBUG("http exchange request_id=%s upstream_request_id=%s", h->request_id, id);
     if (!h->client_id)
-        memcpy(h->request_id, exchange_request_id(h->exchange), strlen(exchange_request_id(h->exchange)) + 1);
+        memcpy(h->request_id, id, strlen(id) + 1);
     conn_arm(c);
 }
 

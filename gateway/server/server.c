@@ -7,7 +7,8 @@ size_t server_out_max(const struct config *cfg)
 {
     /* An answer's text, or an echoed request, in which every byte had to be escaped; twice, as a terminal
      * event repeats it. */
-    return (size_t)(cfg->limits.max_response_bytes + cfg->limits.max_message_bytes) * 12 + 1024 * 1024;
+    const size_t worst = 12, rest = (size_t)1 << 20;
+    return (size_t)(cfg->limits.max_response_bytes + cfg->limits.max_message_bytes) * worst + rest;
 }
 
 /* All that is left, at once: the library's context, and our handles. */
@@ -152,6 +153,7 @@ void server_close(struct server *s)
         return;
     s->phase = SERVER_CLOSING;
     accept_stop(s);
+    flush_reap(s);
     LIST_EACH(&s->conns, node)
     conn_shut(CONTAINER_OF(node, struct conn, all_));
     uv_timer_start(&s->last, take_down, s->n_conns == 0 ? 0 : LAST_MS, 0);

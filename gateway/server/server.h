@@ -27,8 +27,8 @@ struct server *server_new(const struct server_opts *o);
 void server_drain(struct server *s, uint64_t deadline_ms);
 /* Connections still open. */
 size_t server_connections(const struct server *s);
-/* Closes everything that is left (1012), libwebsockets' context included; run the loop until it is empty,
- * then server_free. */
+/* Closes everything that is left (1012): every session and exchange is gone when it returns; the sockets, and
+ * libwebsockets' context, go in the next turns: run the loop until it is empty, then server_free. */
 void server_close(struct server *s);
 void server_free(struct server *s);
 /* Loads certificate and key as server_new would: for `sluice check` and before a reload. Problems go to

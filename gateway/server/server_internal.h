@@ -47,6 +47,7 @@ struct server {
     uv_idle_t again; /* runs while something is left for the next turn */
     uv_timer_t last; /* server_close's deadline */
     struct wheel_timer accept_pause;
+    bool accept_warned;
     bool timer_armed; /* during a flush: the worker looks at the wheel before it */
     struct list conns;
     struct list dirty;  /* have something to write or to go on with */

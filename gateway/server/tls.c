@@ -10,6 +10,8 @@ void tls_tune(void *ssl_ctx)
     /* link_write keeps what was not taken, and goes on where it stopped. */
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                               SSL_MODE_RELEASE_BUFFERS);
+    /* Tickets carry the state of a session; a cache of our own would be kept for nothing. */
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     /* The library's own callback would give every client that sends a server name the first listener's
      * certificate. */
     SSL_CTX_set_tlsext_servername_callback(ctx, NULL);

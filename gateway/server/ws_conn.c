@@ -44,11 +44,19 @@ enum err ws_open(struct conn *c, const struct config_key *key)
     return ERR_OK;
 }
 
-void ws_conn_free(struct ws_conn *w)
+void ws_abandon(struct ws_conn *w)
 {
     if (!w)
         return;
     session_free(w->session);
+    w->session = NULL;
+}
+
+void ws_conn_free(struct ws_conn *w)
+{
+    if (!w)
+        return;
+    ws_abandon(w);
     ws_free(&w->receiver);
     buf_free(&w->queue);
     free(w);
@@ -72,8 +80,7 @@ void ws_close_now(struct conn *c, unsigned code, const char *reason)
     LOG_DEBUG("ws closing code=%u reason=\"%s\"", code, reason);
     ws_append_close(&w->queue, code, bytes_cstr(reason));
     conn_move(c, CONN_CLOSING);
-    session_free(w->session);
-    w->session = NULL;
+    ws_abandon(w);
     conn_mark(c);
 }
 

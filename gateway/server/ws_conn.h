@@ -29,7 +29,9 @@ void ws_close_later(struct conn *c, unsigned code, const char *reason);
 /* The close frame goes now, behind what has been framed already. */
 void ws_close_now(struct conn *c, unsigned code, const char *reason);
 void ws_drain(struct conn *c);
-void ws_conn_free(struct ws_conn *w); /* NULL-safe */
+/* Ends the session. NULL-safe, as the next. */
+void ws_abandon(struct ws_conn *w);
+void ws_conn_free(struct ws_conn *w);
 
 /* What sessions and exchanges call back. */
 extern const struct carrier conn_carrier;

@@ -1,0 +1,311 @@
+#pragma once
+/* The whole server room, on a loop of its own in a child process, and a client that speaks bytes to it:
+ * without TLS or with it. The child leaves with 0 only when it came down in order, leaks included. */
+#include "common/clock.h"
+#include "gateway/server/server.h"
+#include <arpa/inet.h>
+#include <check.h>
+#include <errno.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PLAIN, TLS, TRANSPORTS };
+
+struct rig {
+    pid_t child;
+    uint16_t port[TRANSPORTS];
+    int provider; /* a listening socket: the provider that never answers */
+    char directory[64];
+};
+
+/* The child. */
+struct room {
+    uv_loop_t loop;
+    struct wheel wheel;
+    struct upstream *upstream;
+    struct response_pool pool;
+    struct pipeline pipeline;
+    struct session_env env;
+    struct server *server;
+    uv_timer_t timer;
+    uv_signal_t on_drain, on_stop;
+    bool stopped;
+};
+
+static inline void room_timer(uv_timer_t *t)
+{
+    struct room *r = t->data;
+    wheel_advance(&r->wheel, clock_mono_ms());
+}
+
+static inline void room_stop(struct room *r)
+{
+    if (r->stopped)
+        return;
+    r->stopped = true;
+    server_close(r->server);
+    upstream_close(r->upstream);
+    uv_close((uv_handle_t *)&r->timer, NULL);
+    uv_close((uv_handle_t *)&r->on_drain, NULL);
+    uv_close((uv_handle_t *)&r->on_stop, NULL);
+}
+
+static inline void room_tick(void *ctx)
+{
+    struct room *r = ctx;
+    uint64_t in = wheel_next_ms(&r->wheel, clock_mono_ms());
+    response_pool_reap(&r->pool);
+    if (!r->stopped && in != UINT64_MAX)
+        uv_timer_start(&r->timer, room_timer, in, 0);
+    if (!r->stopped && r->env.draining && server_connections(r->server) == 0)
+        room_stop(r);
+}
+
+static inline void room_signal(uv_signal_t *h, int signum)
+{
+    struct room *r = h->data;
+    if (signum == SIGTERM)
+        room_stop(r);
+    else
+        server_drain(r->server, 5000);
+}
+
+static inline int room_run(const struct config *cfg, const int *fds)
+{
+    static struct room r;
+    struct caps *caps = caps_create(1, cfg->limits.max_sessions, cfg->limits.max_sessions_per_address);
+    signal(SIGPIPE, SIG_IGN);
+    uv_loop_init(&r.loop);
+    wheel_init(&r.wheel, clock_mono_ms());
+    uv_timer_init(&r.loop, &r.timer);
+    uv_signal_init(&r.loop, &r.on_drain);
+    uv_signal_init(&r.loop, &r.on_stop);
+    r.timer.data = r.on_drain.data = r.on_stop.data = &r;
+    uv_signal_start(&r.on_drain, room_signal, SIGUSR1);
+    uv_signal_start(&r.on_stop, room_signal, SIGTERM);
+    r.upstream = upstream_new(&r.loop, cfg);
+    response_pool_init(&r.pool, r.upstream, cfg);
+    pipeline_init(&r.pipeline, cfg, &r.pool);
+    r.env = (struct session_env){.cfg = cfg, .pipeline = &r.pipeline};
+    const struct server_opts o = {.loop = &r.loop,
+                                  .cfg = cfg,
+                                  .env = &r.env,
+                                  .wheel = &r.wheel,
+                                  .listen_fds = fds,
+                                  .caps = caps,
+                                  .before_flush = room_tick,
+                                  .ctx = &r};
+    r.server = server_new(&o);
+    if (!r.server)
+        return 2;
+    uv_run(&r.loop, UV_RUN_DEFAULT);
+    server_free(r.server);
+    response_pool_reap(&r.pool);
+    upstream_free(r.upstream);
+    uint64_t held = caps_total(caps);
+    caps_destroy(caps);
+    return uv_loop_close(&r.loop) != 0 ? 3 : held != 0 ? 4 : 0;
+}
+
+/* A listening socket on a free port of the loopback. */
+static inline int rig_listen(uint16_t *ret_port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(a);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+    ck_assert_int_eq(listen(fd, 64), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+    *ret_port = ntohs(a.sin_port);
+    return fd;
+}
+
+static inline void rig_certificate(const struct rig *rig)
+{
+    char path[96];
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *x = X509_new();
+    ck_assert(key && x);
+    X509_set_version(x, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
+    X509_gmtime_adj(X509_getm_notBefore(x), -3600);
+    X509_gmtime_adj(X509_getm_notAfter(x), 3600);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
+                               (const unsigned char *)"localhost", -1, -1, 0);
+    X509_set_issuer_name(x, X509_get_subject_name(x));
+    X509_set_pubkey(x, key);
+    ck_assert_int_gt(X509_sign(x, key, EVP_sha256()), 0);
+    snprintf(path, sizeof(path), "%s/c.pem", rig->directory);
+    FILE *f = fopen(path, "w");
+    ck_assert(f && PEM_write_X509(f, x) == 1 && fclose(f) == 0);
+    snprintf(path, sizeof(path), "%s/k.pem", rig->directory);
+    f = fopen(path, "w");
+    ck_assert(f && PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1 && fclose(f) == 0);
+    X509_free(x);
+    EVP_PKEY_free(key);
+}
+
+/* `more`: further lines of the configuration. */
+static inline void rig_start(struct rig *rig, const char *more)
+{
+    struct buf yaml, report;
+    struct config *cfg;
+    uint16_t provider;
+    int fds[TRANSPORTS];
+    snprintf(rig->directory, sizeof(rig->directory), "/tmp/sluice-test-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(rig->directory));
+    rig_certificate(rig);
+    for (int i = 0; i < TRANSPORTS; i++)
+        fds[i] = rig_listen(&rig->port[i]);
+    rig->provider = rig_listen(&provider);
+    buf_init(&yaml, 65536);
+    buf_init(&report, 65536);
+    buf_printf(
+        &yaml,
+        "listen:\n  - address: 127.0.0.1:0\n  - address: 127.0.0.1:0\n"
+        "    tls: {certificate: %s/c.pem, key: %s/k.pem}\n"
+        "workers: 1\norigins: [\"https://chat.example.com\"]\ndebug: {echo: true}\nlog: {level: error}\n"
+        "providers:\n  - {name: demo, dialect: demo}\n"
+        "  - {name: mute, dialect: chat_completions, base_url: \"http://127.0.0.1:%u/v1\", allow_plaintext: "
+        "true}\n"
+        "models:\n  - {name: demo, targets: [{provider: demo, model: demo}]}\n"
+        "  - {name: mute, targets: [{provider: mute, model: x}]}\n"
+        "keys:\n  - {name: dev, plaintext: sk-test-1, models: [\"*\"]}\n%s",
+        rig->directory, rig->directory, (unsigned)provider, more);
+    ck_assert_msg(config_parse("rig.yaml", buf_bytes(&yaml), &report, &cfg) == ERR_OK, "%.*s",
+                  BYTES_FMT(buf_bytes(&report)));
+    buf_free(&yaml);
+    buf_free(&report);
+    fflush(NULL);
+    rig->child = fork();
+    ck_assert_int_ge(rig->child, 0);
+    if (rig->child == 0) {
+        close(rig->provider);
+        int status = room_run(cfg, fds);
+        config_free(cfg);
+        exit(status);
+    }
+    config_free(cfg);
+    for (int i = 0; i < TRANSPORTS; i++)
+        close(fds[i]);
+}
+
+static inline void rig_ends(struct rig *rig)
+{
+    char path[96];
+    int status;
+    ck_assert_int_eq(waitpid(rig->child, &status, 0), rig->child);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the server left with %d", status);
+    close(rig->provider);
+    snprintf(path, sizeof(path), "%s/c.pem", rig->directory);
+    unlink(path);
+    snprintf(path, sizeof(path), "%s/k.pem", rig->directory);
+    unlink(path);
+    rmdir(rig->directory);
+}
+
+static inline void rig_stop(struct rig *rig)
+{
+    kill(rig->child, SIGTERM);
+    rig_ends(rig);
+}
+
+/* The client. */
+struct client {
+    int fd;
+    SSL_CTX *ctx;
+    SSL *ssl;
+    bool ended; /* the server has ended the stream, or broken it */
+    struct buf in;
+};
+
+/* `receive` > 0: that small a receive buffer. */
+static inline void client_open(struct client *c, const struct rig *rig, int transport, int receive)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons(rig->port[transport]),
+                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    /* So that a test that waits for what never comes ends. */
+    const struct timeval limit = {.tv_sec = 20};
+    *c = (struct client){.fd = socket(AF_INET, SOCK_STREAM, 0)};
+    signal(SIGPIPE, SIG_IGN);
+    ck_assert_int_ge(c->fd, 0);
+    setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+    if (receive > 0)
+        setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &receive, sizeof(receive));
+    ck_assert_int_eq(connect(c->fd, (struct sockaddr *)&a, sizeof(a)), 0);
+    buf_init(&c->in, 64 << 20);
+    if (transport == TLS) {
+        c->ctx = SSL_CTX_new(TLS_client_method());
+        c->ssl = SSL_new(c->ctx);
+        SSL_set_fd(c->ssl, c->fd);
+        ck_assert_int_eq(SSL_connect(c->ssl), 1);
+    }
+}
+
+static inline void client_close(struct client *c)
+{
+    SSL_free(c->ssl);
+    SSL_CTX_free(c->ctx);
+    close(c->fd);
+    buf_free(&c->in);
+}
+
+/* False when the server is gone. */
+static inline bool client_send(struct client *c, struct bytes data)
+{
+    while (data.len > 0) {
+        ssize_t n =
+            c->ssl ? SSL_write(c->ssl, data.data, (int)data.len) : send(c->fd, data.data, data.len, 0);
+        ck_assert_msg(n > 0 || (errno != EAGAIN && errno != EWOULDBLOCK), "the server does not read");
+        if (n <= 0) {
+            c->ended = true;
+            return false;
+        }
+        data = bytes_skip(data, (size_t)n);
+    }
+    return true;
+}
+
+/* Reads once; false at the end of the stream. */
+static inline bool client_read(struct client *c)
+{
+    ck_assert_int_eq(buf_reserve(&c->in, 65536), ERR_OK);
+    errno = 0;
+    ssize_t n = c->ssl ? SSL_read(c->ssl, c->in.data + c->in.len, 65536)
+                       : recv(c->fd, c->in.data + c->in.len, 65536, 0);
+    ck_assert_msg(n > 0 || (errno != EAGAIN && errno != EWOULDBLOCK), "the server says no more than: %.*s",
+                  BYTES_FMT(buf_bytes(&c->in)));
+    if (n > 0)
+        c->in.len += (size_t)n;
+    else
+        c->ended = true;
+    return n > 0;
+}
+
+static inline bool client_has(const struct client *c, const char *text)
+{
+    return c->in.len > 0 && memmem(c->in.data, c->in.len, text, strlen(text)) != NULL;
+}
+
+static inline void client_read_until(struct client *c, const char *text)
+{
+    while (!client_has(c, text))
+        ck_assert_msg(client_read(c), "ended without '%s' after: %.*s", text, BYTES_FMT(buf_bytes(&c->in)));
+}
+
+static inline void client_read_to_end(struct client *c)
+{
+    while (!c->ended)
+        client_read(c);
+}
