@@ -392,11 +392,12 @@ START_TEST(too_many_problems_are_cut)
     struct buf text;
     buf_init(&text, 64 * 1024);
     for (int i = 0; i < 60; i++)
-        ck_assert_int_eq(buf_printf(&text, "k%d: 1\n", i), ERR_OK);
-    ck_assert_int_eq(buf_append_bytes(&text, BYTES("keys: [")), ERR_OK);
+        buf_printf(&text, "k%d: 1\n", i);
+    buf_append_bytes(&text, BYTES("keys: ["));
     for (int i = 0; i < 200; i++)
-        ck_assert_int_eq(buf_append_bytes(&text, BYTES("1,")), ERR_OK);
-    ck_assert_int_eq(buf_append_bytes(&text, BYTES("]\n\0")), ERR_OK);
+        buf_append_bytes(&text, BYTES("1,"));
+    buf_append_bytes(&text, BYTES("]\n\0"));
+    ck_assert(!text.failed);
     char report[32 * 1024];
     ck_assert_ptr_null(parse(text.data, report, sizeof(report)));
     size_t lines = 0;
@@ -423,14 +424,16 @@ START_TEST(ceilings)
     buf_reset(&report);
     buf_reset(&text);
     for (int i = 0; i < 65; i++)
-        ck_assert_int_eq(buf_printf(&text, "k%d: 1\n", i), ERR_OK);
+        buf_printf(&text, "k%d: 1\n", i);
+    ck_assert(!text.failed);
     ck_assert_int_eq(config_parse("t.yaml", buf_bytes(&text), &report, &cfg), ERR_INVALID);
     ck_assert(bytes_is(buf_bytes(&report), "t.yaml:1: too many keys; allowed: 64\n"));
     buf_reset(&report);
     buf_reset(&text);
-    ck_assert_int_eq(buf_append_bytes(&text, BYTES("a: [")), ERR_OK);
+    buf_append_bytes(&text, BYTES("a: ["));
     for (int i = 0; i < 100001; i++)
-        ck_assert_int_eq(buf_append_bytes(&text, BYTES("1,\n")), ERR_OK);
+        buf_append_bytes(&text, BYTES("1,\n"));
+    ck_assert(!text.failed);
     ck_assert_int_eq(config_parse("t.yaml", buf_bytes(&text), &report, &cfg), ERR_INVALID);
     ck_assert(
         bytes_starts(buf_bytes(&report), BYTES("t.yaml:99999: too many values; allowed: 100000 in all\n")));

@@ -14,9 +14,12 @@ static void note(void *ctx, const struct sse_event *e)
     if (!e->name.data || !e->data.data)
         ck_abort_msg("an event without bytes");
     (void)buf_printf(out, "[\"%.*s\",\"", BYTES_FMT(e->name));
+    if (buf_reserve(out, e->data.len * 2))
+        ck_abort();
     for (size_t i = 0; i < e->data.len; i++) {
         unsigned char c = (unsigned char)e->data.data[i];
-        (void)buf_append(out, (char[]){hex[c >> 4], hex[c & 15]}, 2);
+        out->data[out->len++] = hex[c >> 4];
+        out->data[out->len++] = hex[c & 15];
     }
     (void)buf_append(out, "\"]\n", 3);
 }
