@@ -1,5 +1,6 @@
 #pragma once
-/* ${NAME} stands for the environment's NAME; ${NAME:-TEXT} too, or for TEXT where it is not set; $$ for a dollar sign; any other $ for itself. */
+/* ${NAME} stands for the environment's NAME; ${NAME:-TEXT} too, or for TEXT where it is not set; $$ for a
+ * dollar sign; any other $ for itself. */
 #include "common/arena.h"
 
 enum { INTERPOLATED_MAX = 64 * 1024 };
