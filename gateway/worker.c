@@ -82,6 +82,8 @@ static void drain(struct worker *w)
     uint64_t ms = w->opts->cfg->timeouts.drain;
     uv_timer_start(&w->drain_timer, on_drain_deadline, ms, 0);
     server_drain(w->server, ms);
+    if (w->opts->ready_fd >= 0)
+        close(w->opts->ready_fd); /* tells the master that nothing is accepted here any more */
     LOG_INFO("worker draining connections=%zu deadline_ms=%llu", server_connections(w->server),
              (unsigned long long)ms);
 }
@@ -141,7 +143,6 @@ static void report_ready(int fd)
         return;
     if (write(fd, "1", 1) != 1)
         LOG_WARN("worker cannot report that it is ready");
-    close(fd);
 }
 
 int worker_run(const struct worker_opts *o)

@@ -46,7 +46,8 @@ bool response_pool_full(const struct response_pool *p)
     return p->bytes >= p->max_bytes;
 }
 
-struct response *response_new(struct response_pool *p, const struct config_key *owner, const struct llm_log_head *head)
+struct response *response_new(struct response_pool *p, const struct config_key *owner,
+                              const struct llm_log_head *head)
 {
     struct response *r = calloc(1, sizeof(*r));
     if (!r)

@@ -1,6 +1,6 @@
 #pragma once
-/* What a lane remembers of its latest response, so that `previous_response_id` can continue it: the conversation, deep-copied
- * into one arena bounded by limits.max_context_bytes. */
+/* What a lane remembers of its latest response, so that `previous_response_id` can continue it: the
+ * conversation, deep-copied into one arena bounded by limits.max_context_bytes. */
 #include "gateway/pipeline/pipeline.h"
 
 struct context {

@@ -33,9 +33,10 @@ struct lane *lane_get(struct session *s, struct bytes stream_id, struct api_erro
         return l;
     uint64_t max = s->env->cfg->limits.max_lanes_per_session;
     if (stream_id.len > 0 && s->n_named >= max && !drop_empty_lane(s)) {
-        api_error_set(ret_error, 429, API_RATE, "websocket_stream_limit_reached", "stream_id",
-                      "This connection has its %llu named lanes already. Use one of them, or another connection.",
-                      (unsigned long long)max);
+        api_error_set(
+            ret_error, 429, API_RATE, "websocket_stream_limit_reached", "stream_id",
+            "This connection has its %llu named lanes already. Use one of them, or another connection.",
+            (unsigned long long)max);
         return NULL;
     }
     l = calloc(1, sizeof(*l) + stream_id.len);
@@ -122,7 +123,8 @@ static enum err resume_context(struct session *s, struct call *c, struct api_err
     }
     if (from->context->too_large) {
         api_error_set(ret_error, 400, API_INVALID, "context_too_large", "previous_response_id",
-                      "The conversation up to that response is larger than the gateway keeps (limits.max_context_bytes). "
+                      "The conversation up to that response is larger than the gateway keeps "
+                      "(limits.max_context_bytes). "
                       "Send what matters of it as input.");
         return ERR_LIMIT;
     }
@@ -190,9 +192,10 @@ static void enqueue(struct lane *l, struct call *c)
         if (s->n_queued < max)
             api_error_no_memory(&c->error);
         else
-            api_error_set(&c->error, 429, API_RATE, "websocket_queue_limit_reached", NULL,
-                          "This connection has %llu requests waiting already. Wait for an answer, or cancel one.",
-                          (unsigned long long)max);
+            api_error_set(
+                &c->error, 429, API_RATE, "websocket_queue_limit_reached", NULL,
+                "This connection has %llu requests waiting already. Wait for an answer, or cancel one.",
+                (unsigned long long)max);
         session_error(s, l->stream_id, &c->error);
         call_free(c);
         return;

@@ -6,8 +6,8 @@
 /* A client that sends rubbish and does not read the answers is let go. */
 enum { MAX_NOTICE_BYTES = 64 * 1024 };
 
-struct session *session_open(struct session_env *env, const struct config_key *key, const struct carrier *carrier,
-                             void *conn)
+struct session *session_open(struct session_env *env, const struct config_key *key,
+                             const struct carrier *carrier, void *conn)
 {
     struct session *s = calloc(1, sizeof(*s));
     if (!s)
@@ -128,13 +128,14 @@ static void on_cancel(struct session *s, const struct client_event *ev)
         f = find_in_flight(s, ev->response_id);
         if (!f)
             api_error_set(&e, 404, API_INVALID, "response_not_found", "response_id",
-                          "No response '%.*s' is in flight on this connection.", (int)MIN(ev->response_id.len, 80),
-                          ev->response_id.data);
+                          "No response '%.*s' is in flight on this connection.",
+                          (int)MIN(ev->response_id.len, 80), ev->response_id.data);
     } else {
         const struct lane *l = lane_find(s, ev->stream_id);
         f = l ? l->current : NULL;
         if (!f)
-            api_error_set(&e, 404, API_INVALID, "response_not_found", "stream_id", "No response is in flight in this lane.");
+            api_error_set(&e, 404, API_INVALID, "response_not_found", "stream_id",
+                          "No response is in flight in this lane.");
     }
     if (f)
         response_cancel(f->cursor.response);

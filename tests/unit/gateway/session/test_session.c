@@ -32,8 +32,9 @@ static struct session *s;
 
 static void setup(void)
 {
-    cfg = test_config("limits: {max_in_flight_per_session: 3, max_queued_per_session: 2, max_lanes_per_session: 4, "
-                      "max_context_bytes: 16KiB}\n");
+    cfg = test_config(
+        "limits: {max_in_flight_per_session: 3, max_queued_per_session: 2, max_lanes_per_session: 4, "
+        "max_context_bytes: 16KiB}\n");
     response_pool_init(&pool, NULL, cfg);
     pipeline_init(&pipeline, cfg, &pool);
     env = (struct session_env){.cfg = cfg, .pipeline = &pipeline};
@@ -264,7 +265,8 @@ static const struct {
     {CREATE ",\"stream_id\":\"\"}", "invalid_stream_id", "stream_id"},
     {CREATE ",\"stream_id\":\"a b\"}", "invalid_stream_id", "stream_id"},
     {CREATE ",\"temperature\":\"hot\"}", NULL, "temperature"},
-    {CREATE ",\"previous_response_id\":\"resp_none\"}", "previous_response_not_found", "previous_response_id"},
+    {CREATE ",\"previous_response_id\":\"resp_none\"}", "previous_response_not_found",
+     "previous_response_id"},
 };
 
 START_TEST(test_rubbish_is_answered_and_survived)
@@ -320,7 +322,8 @@ END_TEST
 
 static struct exchange *exchange(const char *body, struct api_error *e)
 {
-    return exchange_start(&env, &cfg->keys[0], &dialect_chat_completions, bytes_cstr(body), 1700000000, &carrier, NULL, e);
+    return exchange_start(&env, &cfg->keys[0], &dialect_chat_completions, bytes_cstr(body), 1700000000,
+                          &carrier, NULL, e);
 }
 
 #define CHAT "{\"model\":\"solo\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
@@ -386,7 +389,8 @@ START_TEST(test_exchange_refusals)
     ck_assert_ptr_null(exchange("{\"model\":\"solo\"}", &e));
     ck_assert_int_eq(e.status, 400);
     ck_assert_str_eq(e.param, "messages");
-    ck_assert_ptr_null(exchange("{\"model\":\"none\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}", &e));
+    ck_assert_ptr_null(
+        exchange("{\"model\":\"none\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}", &e));
     ck_assert_int_eq(e.status, 404);
     env.draining = true;
     ck_assert_ptr_null(exchange(CHAT "}", &e));
