@@ -32,7 +32,8 @@ NETWORK_STACK = re.compile(r"^(__x64_sys_|__se_sys_|__do_sys_)(\w+)$")
 def arguments():
     p = argparse.ArgumentParser(prog="profile.sh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--candidate", default="sluice-ws", help="sluice-ws, sluice-http, nginx or gin (sluice-ws)")
-    p.add_argument("--clients", type=int, default=200)
+    p.add_argument("--scenario", default="stream", choices=["stream", "article", "burst", "lanes", "churn"])
+    p.add_argument("--clients", type=int, default=200, help="connections (200)")
     p.add_argument("--seconds", type=int, default=8, help="how long perf records")
     p.add_argument("--tls", action="store_true", help="TLS towards the clients")
     p.add_argument("--frequency", type=int, default=999, metavar="HZ")
@@ -126,10 +127,11 @@ def show(o, candidate, case, result, recording, binary):
         raise SystemExit("perf recorded nothing: is the server idle, or perf not allowed?")
     server = result["server"]
     per_token = server["cpu_us_per_token"]
-    print(f"{candidate.name}, {case.label}, {result['tokens']} tokens; {per_token:.2f} us CPU a token, "
+    print(f"{candidate.name}, {case.label}: {result['ok']} answers, {result['tokens']} tokens; "
+          f"{server['cpu_us_per_request']:.0f} us CPU an answer, {per_token:.2f} us a token, "
           f"{server.get('syscalls_per_token', 0):.2f} system calls a token, {result['tokens'] / result['deltas']:.2f} tokens an "
-          f"event; {total} samples.\nAnswers took {result['answer_ms']['p50']:.0f} ms (p50); at pace they take "
-          f"{case.ideal_ms:.0f} ms.\n")
+          f"event; {total} samples.\nAnswers took {result['answer_ms']['p50']:.0f} ms (p50)"
+          + (f"; at pace they take {case.ideal_ms:.0f} ms" if case.ideal_ms else "") + ".\n")
     print("| where | share | us a token |\n|---|---|---|")
     groups = collections.Counter()
     for name, n in shares.items():
@@ -145,6 +147,21 @@ def show(o, candidate, case, result, recording, binary):
         print(f"| `{symbol}` | {name} | {100 * n / total:.1f} % |")
 
 
+def choose_case(o):
+    """The scenario's first case with as many clients, long enough to be recorded."""
+    sizes = {**scenarios.SIZES["normal"], "stream": [o.clients], "stream_tls": [o.clients]}
+    case = next(c for c in scenarios.SCENARIOS[o.scenario](sizes) if c.tls == o.tls or o.scenario != "stream")
+    case.tls, case.label = o.tls, f"{o.scenario}, {o.clients} clients" + (", TLS" if o.tls else "")
+    args = [str(a) for a in case.args]
+    for name, wanted in (("--sessions", o.clients), ("--duration", f"{o.seconds + 4}s"), ("--requests", 0)):
+        if name in args:
+            args[args.index(name) + 1] = str(wanted)
+        elif name == "--duration":
+            args += [name, wanted]
+    case.args = args
+    return case
+
+
 def main():
     o = arguments()
     kinds = {c.name: c for c in candidates.BUILT_IN}
@@ -156,8 +173,7 @@ def main():
             context = measure.Context(o, Path(work))
         except Skip as reason:
             raise SystemExit(str(reason))
-        sizes = {**scenarios.SIZES["normal"], "stream": [o.clients], "stream_tls": [o.clients], "seconds": o.seconds + 4}
-        case = next(c for c in scenarios.stream(sizes) if c.tls == o.tls)
+        case = choose_case(o)
         recording = (o.keep or Path(work) / "perf.data").resolve()
         try:
             context.start_mock()
