@@ -162,9 +162,15 @@ static void shut(void *link)
     shutdown(lws_get_socket_fd(link), SHUT_WR);
 }
 
+static void give_up(void *link)
+{
+    const struct linger none = {.l_onoff = 1};
+    setsockopt(lws_get_socket_fd(link), SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+}
+
 static void kill_now(void *link)
 {
     lws_set_timeout(link, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
 }
 
-const struct link_ops link_tls = {adopt, tls_write, want_write, shut, kill_now};
+const struct link_ops link_tls = {adopt, tls_write, want_write, shut, give_up, kill_now};
