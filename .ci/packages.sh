@@ -14,7 +14,7 @@ need_packages() {
     local name missing=() as_root=()
     command -v dpkg-query >/dev/null || fail "this machine is not a Debian; install by hand what is like: $*"
     for name in "$@"; do
-        [[ $(dpkg-query -W -f '${db:Status-Status} ' "$name" 2>/dev/null) == *installed* ]] || missing+=("$name")
+        [[ " $(dpkg-query -W -f '${db:Status-Status} ' "$name" 2>/dev/null)" == *' installed '* ]] || missing+=("$name")
     done
     ((${#missing[@]})) || return 0
     if ((EUID != 0)); then
