@@ -67,7 +67,7 @@ static struct lws_vhost *make_vhost(struct server *s, size_t i, const struct con
     info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
     info.protocols = protocols;
     info.retry_and_idle_policy = &no_retry;
-    info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+    info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS;
     info.ssl_cert_filepath = cfg->certificate;
     info.ssl_private_key_filepath = cfg->key;
     info.alpn = "http/1.1";
