@@ -2,6 +2,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "gateway/server/server.h"
+#include "gateway/trim.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -160,6 +161,7 @@ int worker_run(const struct worker_opts *o)
     init_handles(w);
     bool ok = start(w);
     if (ok) {
+        trim_memory();
         report_ready(o->ready_fd);
         uv_run(&w->loop, UV_RUN_DEFAULT);
     } else {
