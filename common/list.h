@@ -36,6 +36,8 @@ static inline void list_remove(struct list *node)
     node->next->prev = node->prev;
     list_init(node);
 }
+/* Takes the first node off; NULL when there is none. */
+struct list *list_take(struct list *l);
 /* Moves all nodes of `from` to the end of `to`. */
 static inline void list_splice(struct list *to, struct list *from)
 {

@@ -66,21 +66,23 @@ static void free_in_flight(struct in_flight *f)
     free(f);
 }
 
-static void free_queued(struct lane *l, struct queued *q)
+/* The call that has waited longest in this lane, now the caller's; NULL: none waits. */
+static struct call *take_queued(struct lane *l)
 {
-    list_remove(&q->node);
+    struct list *node = list_take(&l->queue);
+    if (!node)
+        return NULL;
+    struct queued *q = CONTAINER_OF(node, struct queued, node);
+    struct call *c = q->call;
     l->session->n_queued--;
     free(q);
+    return c;
 }
 
 void lane_free(struct lane *l)
 {
-    LIST_EACH(&l->queue, node)
-    {
-        struct queued *q = CONTAINER_OF(node, struct queued, node);
-        call_free(q->call);
-        free_queued(l, q);
-    }
+    for (struct call *c; (c = take_queued(l));)
+        call_free(c);
     if (l->current)
         free_in_flight(l->current);
     context_free(l->context);
@@ -221,12 +223,8 @@ void session_start_queued(struct session *s)
     LIST_EACH(&s->lanes, node)
     {
         struct lane *l = CONTAINER_OF(node, struct lane, node);
-        while (!list_empty(&l->queue) && may_start(l)) {
-            struct queued *q = LIST_FIRST(&l->queue, struct queued, node);
-            struct call *c = q->call;
-            free_queued(l, q);
-            start(l, c);
-        }
+        while (!list_empty(&l->queue) && may_start(l))
+            start(l, take_queued(l));
     }
 }
 
