@@ -41,6 +41,8 @@ function connect(options = {}) {
     return client;
 }
 
+const idle = (client) =>
+    new Promise((resolve) => client.addEventListener('state', (e) => e.detail.state === 'idle' && resolve()));
 const rejection = (promise) => promise.then(() => assert.fail('it should have been rejected'), (error) => error);
 
 for (const tls of [true, false]) {
@@ -95,11 +97,14 @@ test('cancel before the provider has said anything', async () => {
 });
 
 test('a conversation goes on after every worker was killed', async () => {
-    const lane = connect().lane('chat');
+    const client = connect();
+    const lane = client.lane('chat');
     await lane.respond({ model: 'echo', input: 'I am Ada.' }).done;
     const killed = gw.workerPids();
+    const lost = idle(client);
     for (const pid of killed) process.kill(pid, 'SIGKILL');
     await gw.waitFor(() => gw.workerPids().length === killed.length && !gw.workerPids().some((pid) => killed.includes(pid)));
+    await lost;
     await lane.respond({ model: 'echo', input: 'Who am I?' }).done;
     const { body } = await stack.provider.next((x) => x.body.messages?.at(-1).content === 'Who am I?');
     assert.deepEqual(body.messages.map((m) => m.content), ['I am Ada.', 'You said: I am Ada.', 'Who am I?']);
@@ -109,7 +114,7 @@ test('a reload: what runs ends where it runs, what comes goes to the new workers
     const client = connect();
     const old = client.respond({ model: 'held', input: 'x', stream_id: 'a' });
     const exchange = await stack.provider.next((x) => x.body.model === 'held');
-    const left = new Promise((resolve) => client.addEventListener('state', (e) => e.detail.state === 'idle' && resolve()));
+    const left = idle(client);
     await gw.reload();
     await left;
     const fresh = client.respond({ model: 'demo', input: 'count to 3', stream_id: 'b' });
