@@ -79,6 +79,9 @@ struct llm_output_item {
     struct llm_pos at_; /* after its ITEM_ADDED */
 };
 
+/* Tokens of one answer: so few that sums of them never overflow. */
+#define LLM_MAX_TOKENS INT64_C(1000000000000)
+
 struct llm_usage {
     bool set;
     int64_t input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, total_tokens;
@@ -170,6 +173,8 @@ void llm_builder_arguments(struct llm_builder *b, int item, struct bytes piece);
 void llm_builder_annotation(struct llm_builder *b, struct bytes raw);
 /* Ends one item; extra: raw JSON members to remember with it, or empty. */
 void llm_builder_item_end(struct llm_builder *b, int item, struct bytes extra);
+/* What cannot be (less than none, more than LLM_MAX_TOKENS) is taken as the nearest that can; total_tokens
+ * -1: the sum of input and output. */
 void llm_builder_usage(struct llm_builder *b, const struct llm_usage *u);
 /* Terminals: the first wins. */
 void llm_builder_finish(struct llm_builder *b, enum llm_finish finish);
