@@ -9,7 +9,7 @@ export SLUICE_TLS_PORT=${SLUICE_TLS_PORT:-8443} SLUICE_PORT=${SLUICE_PORT:-8080}
 certificate=gateway/tls/localhost.crt
 certificate_key=gateway/tls/localhost.key
 
-need_packages "${build_packages[@]}" openssl
+need_packages "${build_packages[@]}" openssl curl # curl for the README's first session
 need_modules tests
 
 [[ -f build/release/build.ninja ]] || cmake --preset release

@@ -44,4 +44,5 @@ if [ -z "${SLUICE_BIN:-}" ]; then
     SLUICE_BIN=$PWD/build/release/sluice
 fi
 export SLUICE_BIN
+need_newer_node
 exec node tests/real-model/drive.mjs "$model" "$store"
