@@ -63,6 +63,7 @@ static void free_in_flight(struct in_flight *f)
     list_remove(&f->node);
     cursor_detach(&f->cursor);
     call_free(f->call);
+    context_free(f->continued);
     free(f);
 }
 
@@ -110,12 +111,15 @@ static struct lane *lane_of_response(struct session *s, struct bytes response_id
     return NULL;
 }
 
-/* Puts what the request continues before it. */
-static enum err resume_context(struct session *s, struct call *c, struct api_error *ret_error)
+/* Puts what the request continues before it; *ret: whose items it now borrows, or NULL. */
+static enum err resume_context(struct session *s, struct call *c, struct context **ret,
+                               struct api_error *ret_error)
 {
     struct llm_request *r = &c->request;
-    if (r->previous_response_id.len == 0)
+    if (r->previous_response_id.len == 0) {
+        *ret = NULL;
         return ERR_OK;
+    }
     const struct lane *from = lane_of_response(s, r->previous_response_id);
     if (!from) {
         api_error_set(ret_error, 400, API_INVALID, "previous_response_not_found", "previous_response_id",
@@ -131,7 +135,9 @@ static enum err resume_context(struct session *s, struct call *c, struct api_err
         return ERR_LIMIT;
     }
     enum err err = llm_request_prepend(r, from->context->items, from->context->n_items);
-    if (err != ERR_OK)
+    if (err == ERR_OK)
+        *ret = from->context;
+    else
         api_error_no_memory(ret_error);
     return err;
 }
@@ -157,7 +163,9 @@ static void refuse(struct lane *l, struct call *c, const struct api_error *e)
 static void start(struct lane *l, struct call *c)
 {
     struct session *s = l->session;
-    if (resume_context(s, c, &c->error) != ERR_OK || pipeline_run(s->env->pipeline, c) != STAGE_DONE) {
+    struct context *continued;
+    if (resume_context(s, c, &continued, &c->error) != ERR_OK ||
+        pipeline_run(s->env->pipeline, c) != STAGE_DONE) {
         refuse(l, c, &c->error);
         return;
     }
@@ -171,6 +179,7 @@ static void start(struct lane *l, struct call *c)
     f->cursor.encoder.stream_id = l->stream_id;
     f->lane = l;
     f->call = c;
+    f->continued = context_ref(continued);
     response_unref(c->response);
     c->response = NULL;
     l->current = f;

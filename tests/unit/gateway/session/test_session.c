@@ -184,6 +184,28 @@ START_TEST(test_continuation)
 }
 END_TEST
 
+/* The answer in lane b borrows from what lane a forgets before it ends. */
+START_TEST(test_continuation_outlives_the_lane_that_it_came_from)
+{
+    char json[512];
+    send_text(CREATE ",\"stream_id\":\"a\"}");
+    say(last_transfer(), "first answer");
+    finish(last_transfer());
+    snprintf(json, sizeof(json), CREATE ",\"stream_id\":\"b\",\"previous_response_id\":\"%s\"}",
+             id_in(pull()));
+    send_text(json);
+    send_text(CREATE ",\"stream_id\":\"a\"}");
+    finish(&transfers[2]);
+    pull();
+    finish(&transfers[1]);
+    const char *text = pull();
+    snprintf(json, sizeof(json), CREATE ",\"previous_response_id\":\"%s\"}", id_in(strstr(text, "\"resp_")));
+    send_text(json);
+    ck_assert_uint_eq(n_transfers, 4);
+    ck_assert_uint_eq(transfers[3].n_items, 4); /* hi, first answer, hi, hi */
+}
+END_TEST
+
 START_TEST(test_failure_evicts_what_it_continued)
 {
     char json[512];
@@ -415,6 +437,7 @@ static void add_session_tests(TCase *tc)
     tcase_add_test(tc, test_queue_limit);
     tcase_add_test(tc, test_lane_limit);
     tcase_add_test(tc, test_continuation);
+    tcase_add_test(tc, test_continuation_outlives_the_lane_that_it_came_from);
     tcase_add_test(tc, test_failure_evicts_what_it_continued);
     tcase_add_test(tc, test_context_ceiling_is_told);
     tcase_add_test(tc, test_cancel);
