@@ -333,6 +333,9 @@ void upstream_cancel(struct transfer *t)
         return;
     t->owned = false;
     t->abort = true;
+    /* The builder may be gone before the next tick is here, and the demo's timer may be due before it. */
+    demo_free(&t->u->demo, t->demo);
+    t->demo = NULL;
     transfer_schedule(t);
 }
 
