@@ -1,4 +1,5 @@
 #include "gateway/session/exchange.h"
+#include "gateway/session/lane.h"
 #include <stdlib.h>
 
 /* created and in_progress: what is in a log before its provider has said anything. */
@@ -22,9 +23,7 @@ static void wake(struct cursor *c)
 static enum err check(struct session_env *env, const struct call *c, struct api_error *ret_error)
 {
     if (env->draining) {
-        api_error_set(ret_error, 503, API_SERVER, "server_draining", NULL,
-                      "This server is going away. Connect again and repeat the request.");
-        ret_error->retry_after_s = 1;
+        error_draining(ret_error);
         return ERR_CLOSED;
     }
     if (c->request.previous_response_id.len > 0) {

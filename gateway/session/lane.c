@@ -164,6 +164,11 @@ static void start(struct lane *l, struct call *c)
 {
     struct session *s = l->session;
     struct context *continued;
+    if (s->env->draining) {
+        error_draining(&c->error);
+        refuse(l, c, &c->error);
+        return;
+    }
     if (resume_context(s, c, &continued, &c->error) != ERR_OK ||
         pipeline_run(s->env->pipeline, c) != STAGE_DONE) {
         refuse(l, c, &c->error);
@@ -232,6 +237,11 @@ void session_start_queued(struct session *s)
     LIST_EACH(&s->lanes, node)
     {
         struct lane *l = CONTAINER_OF(node, struct lane, node);
+        if (list_empty(&l->queue) || !may_start(l))
+            continue;
+        /* To the end, so that the next to have room is a lane that waited longer. */
+        list_remove(&l->node);
+        list_append(&s->lanes, &l->node);
         while (!list_empty(&l->queue) && may_start(l))
             start(l, take_queued(l));
     }

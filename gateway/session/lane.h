@@ -58,5 +58,7 @@ void lane_submit(struct lane *l, struct call *c);
 void lane_finish(struct in_flight *f);
 /* Starts queued requests, in this lane or others, as far as the session's limit goes. */
 void session_start_queued(struct session *s);
+/* What a new request is told during a drain. */
+void error_draining(struct api_error *ret);
 /* Queues an error message for the client. */
 void session_error(struct session *s, struct bytes stream_id, const struct api_error *e);

@@ -87,6 +87,13 @@ void session_going_away(struct session *s, uint64_t deadline_ms)
     buf_free(&text);
 }
 
+void error_draining(struct api_error *ret)
+{
+    api_error_set(ret, 503, API_SERVER, "server_draining", NULL,
+                  "This server is going away. Connect again and repeat the request.");
+    ret->retry_after_s = 1;
+}
+
 static void on_create(struct session *s, struct call *c)
 {
     struct api_error e;
@@ -96,9 +103,7 @@ static void on_create(struct session *s, struct call *c)
         stream_id = c->request.stream_id;
         struct lane *l = NULL;
         if (s->env->draining) {
-            api_error_set(&e, 503, API_SERVER, "server_draining", NULL,
-                          "This server is going away. Connect again and repeat the request.");
-            e.retry_after_s = 1;
+            error_draining(&e);
         } else {
             l = lane_get(s, stream_id, &e);
         }

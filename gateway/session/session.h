@@ -15,7 +15,7 @@ struct carrier {
 struct session_env {
     const struct config *cfg;
     struct pipeline *pipeline;
-    bool draining; /* new requests are refused (server_draining, 503) */
+    bool draining; /* requests that have not begun are refused (server_draining, 503) */
 };
 
 /* NULL: no memory. */

@@ -134,6 +134,24 @@ START_TEST(test_lanes_run_side_by_side_up_to_the_limit)
 }
 END_TEST
 
+/* Lanes that always have more to ask must not keep the others waiting. */
+START_TEST(test_lanes_wait_in_turn)
+{
+    send_text(CREATE ",\"stream_id\":\"a\"}");
+    send_text(CREATE ",\"stream_id\":\"b\"}");
+    send_text(CREATE ",\"stream_id\":\"c\"}");
+    send_text(CREATE ",\"stream_id\":\"a\"}");
+    send_text(CREATE ",\"stream_id\":\"d\"}");
+    finish(&transfers[0]);
+    pull();
+    send_text(CREATE ",\"stream_id\":\"a\"}");
+    finish(&transfers[3]);
+    const char *text = pull();
+    ck_assert(has(text, "\"stream_id\":\"d\""));
+    ck_assert_uint_eq(n_transfers, 5);
+}
+END_TEST
+
 START_TEST(test_queue_limit)
 {
     for (int i = 0; i < 3; i++)
@@ -342,6 +360,26 @@ START_TEST(test_draining)
 }
 END_TEST
 
+/* Nothing is begun any more, and nothing is dropped in silence. */
+START_TEST(test_draining_refuses_what_waits)
+{
+    send_text(CREATE ",\"stream_id\":\"a\"}");
+    send_text(CREATE ",\"stream_id\":\"a\"}");
+    send_text(CREATE ",\"stream_id\":\"a\"}");
+    env.draining = true;
+    ck_assert(!has(pull(), "server_draining"));
+    finish(&transfers[0]);
+    const char *text = pull();
+    const char *end = strstr(text, "response.completed");
+    ck_assert_ptr_nonnull(end);
+    const char *first = strstr(end, "server_draining");
+    ck_assert_ptr_nonnull(first);
+    ck_assert_ptr_nonnull(strstr(first + 1, "server_draining"));
+    ck_assert_uint_eq(n_transfers, 1);
+    ck_assert(!session_busy(s));
+}
+END_TEST
+
 static struct exchange *exchange(const char *body, struct api_error *e)
 {
     return exchange_start(&env, &cfg->keys[0], &dialect_chat_completions, bytes_cstr(body), 1700000000,
@@ -434,6 +472,7 @@ static void add_session_tests(TCase *tc)
     tcase_add_test(tc, test_one_answer);
     tcase_add_test(tc, test_lane_is_in_order);
     tcase_add_test(tc, test_lanes_run_side_by_side_up_to_the_limit);
+    tcase_add_test(tc, test_lanes_wait_in_turn);
     tcase_add_test(tc, test_queue_limit);
     tcase_add_test(tc, test_lane_limit);
     tcase_add_test(tc, test_continuation);
@@ -447,6 +486,7 @@ static void add_session_tests(TCase *tc)
     tcase_add_test(tc, test_flood_of_rubbish_is_bounded);
     tcase_add_test(tc, test_leaving_cancels);
     tcase_add_test(tc, test_draining);
+    tcase_add_test(tc, test_draining_refuses_what_waits);
 }
 
 int main(void)
