@@ -74,6 +74,9 @@ static uint64_t due(const struct conn *c)
 {
     const struct config *cfg = c->server->cfg;
     uint64_t at = UINT64_MAX;
+    /* While the last bytes wait for the socket, no deadline but theirs can do anything. */
+    if (c->finishing_ && conn_state(c) != CONN_LINGER)
+        return conn_blocked(c) ? c->progress_ms_ + cfg->timeouts.write : at;
     switch (conn_state(c)) {
     case CONN_IDLE:
         at = c->since_ms + (c->served ? cfg->timeouts.keep_alive : cfg->timeouts.handshake);
@@ -94,6 +97,8 @@ static uint64_t due(const struct conn *c)
     case CONN_DEAD:
         break;
     }
+    if (!c->served && conn_state(c) == CONN_IDLE && c->server->phase != SERVER_SERVING)
+        at = MIN(at, c->server->drain_since_ms + DRAIN_GRACE_MS);
     if (c->refusal != 0 && conn_state(c) < CONN_ANSWER)
         at = MIN(at, c->since_ms + LINGER_MS);
     if (conn_blocked(c))
@@ -198,10 +203,12 @@ void conn_writable(struct conn *c)
     }
     buf_free(&c->unsent_);
     c->unsent_at_ = 0;
-    if (c->finishing_)
+    if (c->finishing_) {
         shut_half(c);
-    else
-        conn_mark(c);
+        return;
+    }
+    conn_mark(c);
+    conn_arm(c); /* pings and heartbeats count again */
 }
 
 void conn_finish(struct conn *c)
@@ -265,10 +272,12 @@ void conn_flush(struct conn *c)
 
 void conn_drain(struct conn *c)
 {
-    if (conn_state(c) == CONN_IDLE)
+    if (conn_state(c) == CONN_IDLE && c->served)
         conn_finish(c);
     else if (conn_state(c) == CONN_OPEN)
         ws_drain(c);
+    else
+        conn_arm(c); /* for its request, that may be under way, there is DRAIN_GRACE_MS */
 }
 
 void conn_shut(struct conn *c)

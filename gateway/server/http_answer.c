@@ -82,6 +82,7 @@ static void add(struct head *h, const char *fmt, ...)
 static void add_common(struct head *h, struct conn *c, const struct answer *a)
 {
     const struct http_conn *http = c->http;
+    const bool keep_alive = http->keep_alive && c->server->phase == SERVER_SERVING;
     add(h, "HTTP/1.1 %d %s\r\nDate: %s\r\n", a->status, reason_of(a->status), date(c->server));
     if (http->request_id[0])
         add(h, "x-request-id: %s\r\n", http->request_id);
@@ -94,8 +95,8 @@ static void add_common(struct head *h, struct conn *c, const struct answer *a)
     add(h, "%.*s", BYTES_FMT(buf_bytes(&http->headers)));
     if (a->status == 101 || a->status == 426)
         add(h, "Upgrade: websocket\r\nConnection: Upgrade%s\r\n",
-            a->status == 426 && !http->keep_alive ? ", close" : "");
-    else if (!http->keep_alive)
+            a->status == 426 && !keep_alive ? ", close" : "");
+    else if (!keep_alive)
         add(h, "Connection: close\r\n");
 }
 

@@ -136,6 +136,7 @@ void server_drain(struct server *s, uint64_t deadline_ms)
         return;
     s->phase = SERVER_DRAINING;
     s->drain_ms = deadline_ms;
+    s->drain_since_ms = server_now(s);
     s->o.env->draining = true;
     accept_stop(s);
     LIST_EACH(&s->conns, node)

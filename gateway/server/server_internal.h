@@ -19,6 +19,7 @@ enum {
     ACCEPT_PAUSE_MS = 100,      /* when the process is out of descriptors */
     CLOSING_MS = 5000,          /* for the peer's close frame */
     LINGER_MS = 2000,           /* for the peer's end of the stream, after ours */
+    DRAIN_GRACE_MS = 2000,      /* for the first bytes on a connection that a drain found without any */
     LAST_MS = 500,              /* server_close: for the last close frames */
     SEND_BUFFER = 128 * 1024,   /* SO_SNDBUF: without it the kernel hides megabytes of a slow client */
     RECEIVE_BUFFER = 32 * 1024, /* one a worker: what one read can bring */
@@ -39,7 +40,8 @@ struct server {
     struct server_opts o;
     const struct config *cfg;
     enum server_phase phase;
-    uint64_t drain_ms;           /* what clients are told */
+    uint64_t drain_ms; /* what clients are told */
+    uint64_t drain_since_ms;
     struct lws_context *context; /* NULL without TLS */
     struct listener *listeners;
     size_t n_listeners;
