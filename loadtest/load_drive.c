@@ -136,6 +136,8 @@ static void on_hold_over(struct tick_timer *t)
     }
     if (l->o.duration_ms && !l->stop_starting) {
         l->n_steps--; /* held on: the last step is measured again at the end */
+        if (!l->o.quiet)
+            (void)fprintf(stderr, "holding sessions=%lu\n", (unsigned long)l->ready);
         ticks_arm(&l->ticks, &l->hold, l->ticks.now_ms + l->o.duration_ms);
         l->o.duration_ms = 0;
         return;

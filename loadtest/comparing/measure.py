@@ -80,22 +80,29 @@ class Background:
     """Idle sessions that another load client holds."""
 
     def __init__(self, context, case, candidate):
-        self.process = None
+        self.server = None
         if not case.background:
             return
-        out = context.work / "background.json"
         command = [context.load, "--url", candidate.url(case.tls), "--mode", "ws" if candidate.websocket else "chat-json",
                    "--key", candidate.key, "--model", "mock:tokens=1", "--idle", "--steps", 1, "--sessions",
-                   case.background, "--hold", "100ms", "--duration", "1h", "--sources", 8, "--quiet", "--json", out]
+                   case.background, "--hold", "100ms", "--duration", "60m", "--sources", 8]
         if not candidate.websocket:
             command.append("--touch")
-        self.process = subprocess.Popen([str(c) for c in command])
-        time.sleep(case.background / 3000 + 1)  # it has no way to say that all are open
+        self.server = Server("background", command, context.work)
+        self.wanted = f"holding sessions={case.background}\n"
+        deadline = time.monotonic() + 120
+        while self.wanted not in self.server.log.read_text():
+            if not self.server.alive() or time.monotonic() > deadline:
+                self.server.fail(f"does not hold {case.background} sessions")
+            time.sleep(0.05)
 
     def stop(self):
-        if self.process:
-            self.process.terminate()
-            self.process.wait()
+        """What was wrong, or None."""
+        if not self.server:
+            return None
+        alive = self.server.alive()
+        self.server.stop()
+        return None if alive and "error" not in self.server.log.read_text() else "idle sessions were lost"
 
 
 def measure(context, case, candidate):
@@ -118,10 +125,8 @@ def measure(context, case, candidate):
         if done.returncode and not result.get("errors"):
             result["errors"] = {(done.stderr.strip() or "the load client failed")[-200:]: 1}
     finally:
-        if background:
-            background.stop()
-        problem = candidate.stop()
-        if problem:
+        problems = [background.stop() if background else None, candidate.stop()]
+        for problem in filter(None, problems):
             result["exit"] = 1
             result["errors"] = {**result.get("errors", {}), problem: 1}
     return result

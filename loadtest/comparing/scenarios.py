@@ -5,17 +5,17 @@ from dataclasses import dataclass, field
 SIZES = {
     "quick": dict(article=dict(requests=200, sessions=[20], latency=20), stream=[10], stream_tls=[10], seconds=1,
                   gap=5, latency=20, idle=[40], idle_tls=[40], idle_hold=100, churn=dict(requests=100, sessions=10),
-                  churn_idle=[], burst=dict(sessions=10, tokens=500, seconds=1), lanes=dict(sessions=2, seconds=1),
+                  churn_idle=[], burst=dict(sessions=10, tokens=500, every=200, seconds=1), lanes=dict(sessions=2, seconds=1),
                   added=dict(rate=40, seconds=1)),
     "normal": dict(article=dict(requests=10000, sessions=[100, 500], latency=200), stream=[200, 1000], stream_tls=[1000],
                    seconds=8, gap=20, latency=200, idle=[5000], idle_tls=[5000], idle_hold=1000,
                    churn=dict(requests=3000, sessions=50), churn_idle=[],
-                   burst=dict(sessions=200, tokens=1000, seconds=5), lanes=dict(sessions=40, seconds=8),
+                   burst=dict(sessions=100, tokens=1000, every=400, seconds=5), lanes=dict(sessions=40, seconds=8),
                    added=dict(rate=150, seconds=8)),
     "full": dict(article=dict(requests=10000, sessions=[100, 500], latency=200), stream=[200, 1000, 5000],
                  stream_tls=[1000], seconds=10, gap=20, latency=200, idle=[15000], idle_tls=[15000], idle_hold=2000,
                  churn=dict(requests=5000, sessions=50), churn_idle=[15000],
-                 burst=dict(sessions=1000, tokens=1000, seconds=10), lanes=dict(sessions=60, seconds=10),
+                 burst=dict(sessions=1000, tokens=1000, every=4000, seconds=12), lanes=dict(sessions=60, seconds=10),
                  added=dict(rate=150, seconds=10)),
 }
 ARTICLE_TOKENS = 16
@@ -130,11 +130,11 @@ def burst(s):
     for slow in (0, 0.05):
         cases.append(Case(
             "burst", "5 % slow readers" if slow else "all fast", "Do slow readers disturb the fast ones?",
-            f"{b['sessions']} clients, answers of {b['tokens']} tokens sent all at once every 200 ms"
+            f"{b['sessions']} clients, answers of {b['tokens']} tokens sent all at once {b['every']} ms after each request"
             + ("; 5 % of the clients read 4 KiB each 100 ms, and are not in the latencies." if slow else "."),
-            SSE, ["--model", model(tokens=b["tokens"], latency=200), "--sessions", b["sessions"], "--duration",
-                  f"{b['seconds']}s", "--ramp", "200ms", "--slow-readers", slow, "--drain", "120s"], size=int(slow * 100),
-            skip={"fastapi": "it is saturated by the relay of single lines"} if b["sessions"] > 100 else {}))
+            SSE, ["--model", model(tokens=b["tokens"], latency=b["every"]), "--sessions", b["sessions"], "--duration",
+                  f"{b['seconds']}s", "--ramp", f"{b['every']}ms", "--slow-readers", slow, "--drain", "120s"], size=int(slow * 100),
+            skip={"fastapi": "it is saturated by the relay of single lines"} if b["sessions"] > 50 else {}))
     return cases
 
 
