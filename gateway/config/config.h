@@ -91,6 +91,7 @@ struct config {
         uint64_t max_context_bytes;   /* conversation kept for previous_response_id, a lane */
         uint64_t max_in_flight_per_session;
         uint64_t max_queued_per_session;
+        uint64_t max_queued_bytes_per_session;
         uint64_t max_lanes_per_session;
     } limits;
 };

@@ -67,6 +67,8 @@ const struct config_keydef config_keys[] = {
     LIMIT(max_json_nodes, CONFIG_NUMBER, "100000", 100, 10000000, "values in one message"),
     LIMIT(max_lanes_per_session, CONFIG_NUMBER, "32", 1, 1024, "named lanes of one WebSocket"),
     LIMIT(max_message_bytes, CONFIG_SIZE, "1MiB", 128, GIB, "one WebSocket message, or one HTTP body"),
+    LIMIT(max_queued_bytes_per_session, CONFIG_SIZE, "8MiB", KIB, GIB,
+          "memory of the requests that wait on one WebSocket"),
     LIMIT(max_queued_per_session, CONFIG_NUMBER, "64", 0, 4096, "requests that wait on one WebSocket"),
     LIMIT(max_response_bytes, CONFIG_SIZE, "4MiB", KIB, GIB, "one answer's log"),
     LIMIT(max_responses_bytes, CONFIG_SIZE, "256MiB", KIB, 1024 * GIB,

@@ -47,6 +47,11 @@ enum err call_decode(struct call *c, const struct dialect *d, struct api_error *
     return d->decode_request(&c->doc, 0, &c->request, ret_error);
 }
 
+size_t call_bytes(const struct call *c)
+{
+    return sizeof(*c) + c->text.cap + c->doc.cap * sizeof(*c->doc.nodes) + c->arena.used;
+}
+
 void call_free(struct call *c)
 {
     if (!c)

@@ -42,6 +42,8 @@ enum err call_new(const struct config *cfg, const struct config_key *key, struct
                   struct call **ret, struct api_error *ret_error) MUST_USE;
 /* Decodes the request in the words of `d`. ERR_INVALID: *ret_error filled. */
 enum err call_decode(struct call *c, const struct dialect *d, struct api_error *ret_error) MUST_USE;
+/* Memory that it holds. */
+size_t call_bytes(const struct call *c);
 void call_free(struct call *c); /* NULL-safe; drops call->response too if it is still set */
 
 /* Whose token is it? `loopback`: the listener is one (plaintext keys count there only). ERR_INVALID with 401

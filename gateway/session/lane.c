@@ -76,6 +76,7 @@ static struct call *take_queued(struct lane *l)
     struct queued *q = CONTAINER_OF(node, struct queued, node);
     struct call *c = q->call;
     l->session->n_queued--;
+    l->session->queued_bytes -= call_bytes(c);
     free(q);
     return c;
 }
@@ -203,10 +204,17 @@ static void enqueue(struct lane *l, struct call *c)
 {
     struct session *s = l->session;
     uint64_t max = s->env->cfg->limits.max_queued_per_session;
-    struct queued *q = s->n_queued < max ? calloc(1, sizeof(*q)) : NULL;
+    const size_t bytes = call_bytes(c);
+    const bool room =
+        s->n_queued < max && s->queued_bytes + bytes <= s->env->cfg->limits.max_queued_bytes_per_session;
+    struct queued *q = room ? calloc(1, sizeof(*q)) : NULL;
     if (!q) {
-        if (s->n_queued < max)
+        if (room)
             api_error_no_memory(&c->error);
+        else if (s->n_queued < max)
+            api_error_set(&c->error, 429, API_RATE, "websocket_queue_limit_reached", NULL,
+                          "The requests that wait on this connection are as large as they may be, together. "
+                          "Wait for an answer, or cancel one.");
         else
             api_error_set(
                 &c->error, 429, API_RATE, "websocket_queue_limit_reached", NULL,
@@ -220,6 +228,7 @@ static void enqueue(struct lane *l, struct call *c)
     list_init(&q->node);
     list_append(&l->queue, &q->node);
     s->n_queued++;
+    s->queued_bytes += bytes;
 }
 
 void lane_submit(struct lane *l, struct call *c)

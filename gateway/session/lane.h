@@ -43,7 +43,7 @@ struct session {
     struct list lanes;
     struct list active; /* in-flight answers, the next to be pulled first */
     struct list notices;
-    size_t notice_bytes;
+    size_t notice_bytes, queued_bytes;
     unsigned n_named, n_active, n_queued;
     bool closing;
 };

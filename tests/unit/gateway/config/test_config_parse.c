@@ -39,6 +39,7 @@ START_TEST(smallest_file_and_its_defaults)
         {c->limits.max_context_bytes, 1 << 20},
         {c->limits.max_in_flight_per_session, 16},
         {c->limits.max_queued_per_session, 64},
+        {c->limits.max_queued_bytes_per_session, 8 << 20},
         {c->limits.max_lanes_per_session, 32},
     };
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)

@@ -32,9 +32,9 @@ static struct session *s;
 
 static void setup(void)
 {
-    cfg = test_config(
-        "limits: {max_in_flight_per_session: 3, max_queued_per_session: 2, max_lanes_per_session: 4, "
-        "max_context_bytes: 16KiB}\n");
+    cfg = test_config("limits: {max_in_flight_per_session: 3, max_queued_per_session: 2, "
+                      "max_queued_bytes_per_session: 64KiB, max_lanes_per_session: 4, "
+                      "max_context_bytes: 16KiB}\n");
     response_pool_init(&pool, NULL, cfg);
     pipeline_init(&pipeline, cfg, &pool);
     env = (struct session_env){.cfg = cfg, .pipeline = &pipeline};
@@ -131,6 +131,31 @@ START_TEST(test_lanes_run_side_by_side_up_to_the_limit)
     finish(&transfers[1]);
     pull();
     ck_assert_uint_eq(n_transfers, 4);
+}
+END_TEST
+
+START_TEST(test_queue_limit_in_bytes)
+{
+    static char big[48 * 1024];
+    int n = snprintf(big, sizeof(big), "{\"type\":\"response.create\",\"model\":\"solo\",\"input\":\"%0*d\"}",
+                     40 * 1024, 0);
+    ck_assert_int_lt(n, (int)sizeof(big));
+    send_text(CREATE "}");
+    send_text(big);
+    ck_assert(!has(pull(), "websocket_queue_limit_reached"));
+    send_text(big);
+    ck_assert(has(pull(), "as large as they may be"));
+    finish(&transfers[0]);
+    pull();
+    ck_assert_uint_ge(n_transfers, 2);
+    for (unsigned i = 1; i < n_transfers; i++) {
+        finish(&transfers[i]);
+        pull();
+    }
+    ck_assert(!session_busy(s));
+    send_text(CREATE "}");
+    send_text(big); /* what was taken off the queue counts no more */
+    ck_assert(!has(pull(), "websocket_queue_limit_reached"));
 }
 END_TEST
 
@@ -474,6 +499,7 @@ static void add_session_tests(TCase *tc)
     tcase_add_test(tc, test_lanes_run_side_by_side_up_to_the_limit);
     tcase_add_test(tc, test_lanes_wait_in_turn);
     tcase_add_test(tc, test_queue_limit);
+    tcase_add_test(tc, test_queue_limit_in_bytes);
     tcase_add_test(tc, test_lane_limit);
     tcase_add_test(tc, test_continuation);
     tcase_add_test(tc, test_continuation_outlives_the_lane_that_it_came_from);
