@@ -19,11 +19,14 @@ cmake --build $build --target fuzz -j "$jobs" >$build/fuzz-build.log 2>&1 || {
 
 # What there is to begin with: the fixtures of the unit tests, and a few lines of our own.
 rm -rf $build/seeds
-mkdir -p $build/seeds/{json,sse,utf8,chat_stream,responses_stream,request,client_event,http1,ws,config} $build/found
+mkdir -p $build/seeds/{json,sse,utf8,chat_stream,responses_stream,request,client_event,http1,ws,config,normalize,demo_json} $build/found
 seeds=$build/seeds
 cp $fixtures/json/cases/* $seeds/json/
 cp $fixtures/sse/*.sse $seeds/sse/
 cp $fixtures/sse/*.sse $seeds/utf8/
+cp $fixtures/sse/*.sse $seeds/normalize/
+printf ' \r\n\xe2\x80\x83e\xcc\x81\xc2\x85\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab\x7f \xef\xbb\xbf' >$seeds/normalize/marks
+cp protocols/schema/*.json $seeds/demo_json/
 cp $fixtures/chat/*.sse $seeds/chat_stream/
 cp $fixtures/responses/*.sse $seeds/responses_stream/
 cp tests/fuzz/seeds/request/* $seeds/request/
@@ -63,7 +66,7 @@ failed=0
 export ASAN_OPTIONS=quarantine_size_mb=8
 for name in "$@"; do
     dict=json
-    case $name in http1 | config | ws | utf8) dict=text ;; esac
+    case $name in http1 | config | ws | utf8 | normalize) dict=text ;; esac
     mkdir -p $build/corpus/"$name"
     log=$build/fuzz_$name.log
     status=0
