@@ -13,7 +13,7 @@
 
 enum {
     ORIGIN_IDLE_EASIES = 64,        /* easy handles kept for the next transfer */
-    ORIGIN_IDLE_CONNECTIONS = 1024, /* a multi handle closes the oldest idle ones past this */
+    ORIGIN_IDLE_CONNECTIONS = 1024, /* the oldest idle ones past this are closed */
     ORIGIN_MAX_HTTP1 = 16384,       /* connections to one provider that speaks HTTP/1.1 */
     ORIGIN_MAX_HTTP2 = 32, /* to one over TLS, until it is known to speak nothing newer: 100 streams each */
     RECEIVE_BUFFER = 4096, /* bytes a transfer: tokens are small */
@@ -47,8 +47,10 @@ struct carrier {
 struct plain {
     char *head; /* of each request, without what differs; holds the key */
     size_t head_len;
-    struct list idle; /* connections, the one used last in front */
-    unsigned n_idle, n_connections, max_connections;
+    struct list idle; /* connections, the one used last at the end */
+    unsigned n_idle, n_connections;
+    unsigned max_idle, max_connections;
+    uint64_t idle_ms;
     struct list waiting; /* transfers for which there is no connection left */
 };
 

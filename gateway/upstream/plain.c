@@ -50,9 +50,11 @@ static CURLcode get_part(CURLU *u, CURLUPart what, unsigned flags, char **ret)
     return rc == CURLUE_OK ? CURLE_OK : CURLE_URL_MALFORMAT;
 }
 
-static enum err write_head(struct buf *b, const char *const part[4], const struct curl_slist *headers)
+enum url_part { SCHEME, USER, PASSWORD, HOST, PORT, PATH, QUERY, N_URL_PARTS };
+
+static enum err write_head(struct buf *b, const char *const part[N_URL_PARTS],
+                           const struct curl_slist *headers)
 {
-    enum { HOST, PORT, PATH, QUERY };
     buf_printf(b, "POST %s%s%s HTTP/1.1\r\n", part[PATH], part[QUERY] ? "?" : "",
                part[QUERY] ? part[QUERY] : "");
     buf_printf(b, "Host: %s%s%s\r\nUser-Agent: sluice/" SLUICE_VERSION "\r\n", part[HOST],
@@ -67,10 +69,10 @@ static enum err write_head(struct buf *b, const char *const part[4], const struc
     return b->failed ? ERR_NOMEM : ERR_OK;
 }
 
-static CURLcode make_head(struct origin *o, size_t url_len, const char *const part[4])
+static CURLcode make_head(struct origin *o, size_t url_len, const char *const part[N_URL_PARTS])
 {
     struct buf b;
-    size_t room = 2 * url_len + 128;
+    size_t room = 2 * url_len + 256;
     for (const struct curl_slist *h = o->headers; h; h = h->next)
         room += strlen(h->data) + 2;
     buf_init(&b, room);
@@ -86,25 +88,24 @@ static CURLcode make_head(struct origin *o, size_t url_len, const char *const pa
 
 CURLcode plain_open(struct origin *o, const char *url)
 {
-    static const struct {
-        CURLUPart what;
-        unsigned flags;
-    } wanted[] = {{CURLUPART_HOST, 0}, {CURLUPART_PORT, CURLU_NO_DEFAULT_PORT},
-                  {CURLUPART_PATH, 0}, {CURLUPART_QUERY, 0},
-                  {CURLUPART_USER, 0}, {CURLUPART_PASSWORD, 0}};
-    char *part[ARRAY_LEN(wanted)] = {0};
+    static const CURLUPart wanted[N_URL_PARTS] = {
+        [SCHEME] = CURLUPART_SCHEME, [USER] = CURLUPART_USER, [PASSWORD] = CURLUPART_PASSWORD,
+        [HOST] = CURLUPART_HOST,     [PORT] = CURLUPART_PORT, [PATH] = CURLUPART_PATH,
+        [QUERY] = CURLUPART_QUERY};
+    char *part[N_URL_PARTS] = {0};
     CURLU *u = curl_url();
     CURLcode rc = u ? CURLE_OK : CURLE_OUT_OF_MEMORY;
     if (u && curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK)
         rc = CURLE_URL_MALFORMAT;
-    for (size_t i = 0; rc == CURLE_OK && i < ARRAY_LEN(wanted); i++)
-        rc = get_part(u, wanted[i].what, wanted[i].flags, &part[i]);
+    for (size_t i = 0; rc == CURLE_OK && i < N_URL_PARTS; i++)
+        rc = get_part(u, wanted[i], i == PORT ? CURLU_NO_DEFAULT_PORT : 0, &part[i]);
     /* Passwords and international names are curl's to translate. */
-    if (rc == CURLE_OK && (part[4] || part[5] || !is_ascii(part[0])))
+    if (rc == CURLE_OK &&
+        (strcmp(part[SCHEME], "http") != 0 || part[USER] || part[PASSWORD] || !is_ascii(part[HOST])))
         rc = CURLE_URL_MALFORMAT;
     if (rc == CURLE_OK)
         rc = make_head(o, strlen(url), (const char *const *)part);
-    for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+    for (size_t i = 0; i < N_URL_PARTS; i++)
         curl_free(part[i]);
     curl_url_cleanup(u);
     if (rc != CURLE_OK)
@@ -112,6 +113,8 @@ CURLcode plain_open(struct origin *o, const char *url)
     list_init(&o->plain.idle);
     list_init(&o->plain.waiting);
     o->plain.max_connections = ORIGIN_MAX_HTTP1;
+    o->plain.max_idle = ORIGIN_IDLE_CONNECTIONS;
+    o->plain.idle_ms = IDLE_MS;
     return CURLE_OK;
 }
 
@@ -152,8 +155,8 @@ static void make_idle(struct plain_connection *c)
     c->used = true;
     http1_response_reset(&c->response);
     list_append(&o->plain.idle, &c->idle);
-    deadline_arm(o->u, &c->unused, uv_now(o->u->loop) + IDLE_MS);
-    if (++o->plain.n_idle > ORIGIN_IDLE_CONNECTIONS)
+    deadline_arm(o->u, &c->unused, uv_now(o->u->loop) + o->plain.idle_ms);
+    if (++o->plain.n_idle > o->plain.max_idle)
         close_connection(LIST_FIRST(&o->plain.idle, struct plain_connection, idle));
 }
 
