@@ -150,7 +150,7 @@ static enum http1_response_step take_line(struct http1_response *r, struct bytes
     *in = bytes_skip(*in, part.len);
     if (part.len == 0)
         return RESPONSE_MORE;
-    if (lf && first) {
+    if (lf && first && part.len <= r->max_line_) {
         *ret = part;
         return RESPONSE_HEAD_LINE;
     }

@@ -274,6 +274,21 @@ START_TEST(everything_has_a_ceiling)
 }
 END_TEST
 
+/* Whether it comes in one piece or in many. */
+START_TEST(a_line_too_long_is_refused_in_every_split)
+{
+    static char text[2 * MAX_LINE];
+    for (int longer = 0; longer < 2; longer++) {
+        size_t head = strlen(OK_LINE);
+        memcpy(text, OK_LINE "x: ", head + 3);
+        memset(text + head + 3, 'y', MAX_LINE);
+        memcpy(text + head + MAX_LINE - 2 + longer, "\r\n", 2);
+        check_response(bytes_of(text, head + MAX_LINE + (size_t)longer),
+                       longer ? RESPONSE_BAD : RESPONSE_MORE, "", false, 0);
+    }
+}
+END_TEST
+
 START_TEST(the_body_is_not_copied)
 {
     struct http1_response r;
@@ -321,6 +336,7 @@ int main(void)
     tcase_add_test(c, responses_that_go_on);
     tcase_add_test(c, no_responses);
     tcase_add_test(c, everything_has_a_ceiling);
+    tcase_add_test(c, a_line_too_long_is_refused_in_every_split);
     tcase_add_test(c, the_body_is_not_copied);
     tcase_add_test(c, one_after_the_other);
     suite_add_tcase(s, c);
