@@ -14,7 +14,7 @@ need_packages() {
     local name missing=() as_root=()
     command -v dpkg-query >/dev/null || fail "this machine is not a Debian; install by hand what is like: $*"
     for name in "$@"; do
-        [[ $(dpkg-query -W -f '${db:Status-Status} ' "$name" 2>/dev/null) == *installed* ]] || missing+=("$name")
+        [[ " $(dpkg-query -W -f '${db:Status-Status} ' "$name" 2>/dev/null)" == *' installed '* ]] || missing+=("$name")
     done
     ((${#missing[@]})) || return 0
     if ((EUID != 0)); then
@@ -31,8 +31,20 @@ need_node() {
     command -v node >/dev/null && command -v npm >/dev/null || need_packages nodejs npm
 }
 
+# need_newer_node: 20 or later, as the official client and Playwright ask for; Debian 12's is 18, so npm puts another beside it.
+need_newer_node() {
+    local processor=x64
+    need_node
+    (($(node -p 'parseInt(process.versions.node)') < 20)) || return 0
+    [[ $(uname -m) == x86_64 ]] || processor=arm64
+    [[ -x .run/node/node_modules/.bin/node ]] ||
+        npm install --prefix .run/node --no-save --no-audit --no-fund "node-linux-$processor@22.23.3" || return
+    export PATH=$PWD/.run/node/node_modules/.bin:$PATH
+}
+
 # need_modules FOLDER: what its package-lock.json names.
 need_modules() {
     need_node
-    [[ $1/node_modules/.package-lock.json -nt $1/package-lock.json ]] || npm ci --prefix "$1" --no-audit --no-fund
+    [[ $1/node_modules/.package-lock.json -nt $1/package-lock.json ]] ||
+        npm ci --prefix "$1" --no-audit --no-fund --loglevel=error
 }

@@ -1,6 +1,6 @@
 #pragma once
-/* A growable byte buffer with a mandatory ceiling. A failed append sets `failed` and leaves the contents as they were:
- * writers may append many times and look once. */
+/* A growable byte buffer with a mandatory ceiling. A failed append sets `failed` and leaves the contents as
+ * they were: writers may append many times and look once. */
 #include "common/bytes.h"
 #include <stdarg.h>
 
@@ -17,7 +17,8 @@ void buf_init(struct buf *b, size_t max);
 void buf_free(struct buf *b);
 /* Empties it and keeps the memory. */
 void buf_reset(struct buf *b);
-/* Room for `n` more bytes: data + len may then be written and len advanced by the caller. ERR_LIMIT, ERR_NOMEM. */
+/* Room for `n` more bytes: data + len may then be written and len advanced by the caller. ERR_LIMIT,
+ * ERR_NOMEM. */
 enum err buf_reserve(struct buf *b, size_t n) MUST_USE;
 enum err buf_append(struct buf *b, const void *data, size_t len);
 enum err buf_append_bytes(struct buf *b, struct bytes s);

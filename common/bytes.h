@@ -44,7 +44,8 @@ static inline struct bytes bytes_skip(struct bytes a, size_t n)
 bool bytes_eq_nocase(struct bytes a, struct bytes b);
 /* Space and horizontal tab off both ends (RFC 9110 OWS). */
 struct bytes bytes_trim_ows(struct bytes a);
-/* A decimal non-negative integer without sign, blanks or leading '+'; ERR_SYNTAX otherwise, ERR_LIMIT past `max`. */
+/* A decimal non-negative integer without sign, blanks or leading '+'; ERR_SYNTAX otherwise, ERR_LIMIT past
+ * `max`. */
 enum err bytes_to_u64(struct bytes a, uint64_t max, uint64_t *ret_value) MUST_USE;
 /* FNV-1a with a per-process random seed: for hash tables keyed by what strangers send. */
 uint64_t bytes_hash(struct bytes a);

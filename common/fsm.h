@@ -1,6 +1,6 @@
 #pragma once
-/* A state machine as a table of allowed moves. One function moves; it logs at debug level and aborts on a move that the
- * table does not have. */
+/* A state machine as a table of allowed moves. One function moves; it logs at debug level and aborts on a
+ * move that the table does not have. */
 #include "common/attr.h"
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,6 @@
 #pragma once
-/* An intrusive, circular, doubly linked list. A node is in at most one list; an unlinked node points to itself. */
+/* An intrusive, circular, doubly linked list. A node is in at most one list; an unlinked node points to
+ * itself. */
 #include "common/attr.h"
 #include <assert.h>
 #include <stdbool.h>
@@ -35,6 +36,8 @@ static inline void list_remove(struct list *node)
     node->next->prev = node->prev;
     list_init(node);
 }
+/* Takes the first node off; NULL when there is none. */
+struct list *list_take(struct list *l);
 /* Moves all nodes of `from` to the end of `to`. */
 static inline void list_splice(struct list *to, struct list *from)
 {
@@ -49,7 +52,7 @@ static inline void list_splice(struct list *to, struct list *from)
 #define LIST_FIRST(l, type, member) CONTAINER_OF((l)->next, type, member)
 /* NOLINTBEGIN(bugprone-macro-parentheses): a declaration cannot be put in any. */
 /* The body may unlink or free the current node, and no other. */
-#define LIST_EACH(l, node)                                                                                             \
-    for (struct list *node = (l)->next, *node##_next = node->next; node != (l);                                        \
+#define LIST_EACH(l, node)                                                                                   \
+    for (struct list *node = (l)->next, *node##_next = node->next; node != (l);                              \
          node = node##_next, node##_next = node->next)
 /* NOLINTEND(bugprone-macro-parentheses) */

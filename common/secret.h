@@ -1,5 +1,6 @@
 #pragma once
-/* A secret value: has a type of its own so that it is never printed, is compared in constant time and is wiped when freed. */
+/* A secret value: has a type of its own so that it is never printed, is compared in constant time and is
+ * wiped when freed. */
 #include "common/bytes.h"
 
 struct secret {
@@ -18,5 +19,6 @@ struct bytes secret_reveal(const struct secret *s);
 
 enum { SECRET_HASH_SIZE = 32 };
 /* HMAC-SHA-256 (RFC 2104) of `value` under `salt`. */
-enum err secret_hash(struct bytes salt, struct bytes value, unsigned char ret_hash[SECRET_HASH_SIZE]) MUST_USE;
+enum err secret_hash(struct bytes salt, struct bytes value,
+                     unsigned char ret_hash[SECRET_HASH_SIZE]) MUST_USE;
 bool secret_hash_eq(const unsigned char a[SECRET_HASH_SIZE], const unsigned char b[SECRET_HASH_SIZE]);

@@ -9,7 +9,7 @@ export SLUICE_TLS_PORT=${SLUICE_TLS_PORT:-8443} SLUICE_PORT=${SLUICE_PORT:-8080}
 certificate=gateway/tls/localhost.crt
 certificate_key=gateway/tls/localhost.key
 
-need_packages "${build_packages[@]}" openssl
+need_packages "${build_packages[@]}" openssl curl # curl for the README's first session
 need_modules tests
 
 [[ -f build/release/build.ninja ]] || cmake --preset release
@@ -36,6 +36,7 @@ done
   SLUICE_TLS_PORT=9443 SLUICE_PORT=9080 gateway/run.sh"
 
 cat <&"$log" &
+rest_of_log=$!
 node gateway/first-answer.mjs "wss://localhost:$SLUICE_TLS_PORT/v1/responses" "$certificate" sk-dev-only demo
 cat <<TEXT
 
@@ -50,5 +51,6 @@ while kill -0 "$gateway" 2>/dev/null; do
     status=0
     wait "$gateway" || status=$?
 done
+wait "$rest_of_log" || true
 trap - EXIT
 exit "$status"

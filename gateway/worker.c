@@ -2,6 +2,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "gateway/server/server.h"
+#include "gateway/trim.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -82,6 +83,8 @@ static void drain(struct worker *w)
     uint64_t ms = w->opts->cfg->timeouts.drain;
     uv_timer_start(&w->drain_timer, on_drain_deadline, ms, 0);
     server_drain(w->server, ms);
+    if (w->opts->ready_fd >= 0)
+        close(w->opts->ready_fd); /* tells the master that nothing is accepted here any more */
     LOG_INFO("worker draining connections=%zu deadline_ms=%llu", server_connections(w->server),
              (unsigned long long)ms);
 }
@@ -141,7 +144,6 @@ static void report_ready(int fd)
         return;
     if (write(fd, "1", 1) != 1)
         LOG_WARN("worker cannot report that it is ready");
-    close(fd);
 }
 
 int worker_run(const struct worker_opts *o)
@@ -159,6 +161,7 @@ int worker_run(const struct worker_opts *o)
     init_handles(w);
     bool ok = start(w);
     if (ok) {
+        trim_memory();
         report_ready(o->ready_fd);
         uv_run(&w->loop, UV_RUN_DEFAULT);
     } else {

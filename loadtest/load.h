@@ -116,6 +116,7 @@ struct load {
     struct lane *lanes;
     /* what is sent */
     struct buf http_request, *ws_texts, scratch;
+    char ws_key[25], ws_accept[29];
     /* driving */
     uint64_t opened, settled, ready, connecting, open_goal, running, quota, run_start, run_end, last_end,
         connections_tried;

@@ -1,8 +1,25 @@
 /* WebSocket as a client (RFC 6455). */
 #include "loadtest/load.h"
+#include <openssl/evp.h>
 #include <stdlib.h>
 
 enum { OP_MORE = 0, OP_TEXT = 1, OP_CLOSE = 8, OP_PING = 9, OP_PONG = 10 };
+
+/* One key serves all connections: it guards against caches, of which there is none. */
+static bool make_key(struct load *l)
+{
+    unsigned char nonce[16], digest[EVP_MAX_MD_SIZE];
+    unsigned len;
+    char text[64];
+    for (unsigned i = 0; i < sizeof(nonce); i++)
+        nonce[i] = (unsigned char)(load_random(l) * 256);
+    (void)EVP_EncodeBlock((unsigned char *)l->ws_key, nonce, sizeof(nonce));
+    int n = snprintf(text, sizeof(text), "%s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", l->ws_key);
+    if (EVP_Digest(text, (size_t)n, digest, &len, EVP_sha1(), NULL) != 1)
+        return false;
+    (void)EVP_EncodeBlock((unsigned char *)l->ws_accept, digest, (int)len);
+    return true;
+}
 
 bool ws_build(struct load *l)
 {
@@ -10,6 +27,8 @@ bool ws_build(struct load *l)
     if (!l->ws_texts)
         return false;
     buf_init(&l->scratch, 65 << 20);
+    if (!make_key(l))
+        return false;
     for (uint64_t i = 0; i < l->o.lanes; i++) {
         char name[24];
         (void)snprintf(name, sizeof(name), "l%lu", (unsigned long)i);
@@ -24,15 +43,11 @@ void ws_upgrade(struct session *s)
 {
     struct load *l = s->load;
     const char *path = strcmp(l->target.path, "/") == 0 ? "/v1/responses" : l->target.path;
-    char key[25], head[1024];
-    unsigned char nonce[16];
-    for (unsigned i = 0; i < sizeof(nonce); i++)
-        nonce[i] = (unsigned char)(load_random(l) * 256);
-    (void)EVP_EncodeBlock((unsigned char *)key, nonce, sizeof(nonce));
+    char head[1024];
     int n = snprintf(head, sizeof(head),
                      "GET %s HTTP/1.1\r\nhost: %s\r\nupgrade: websocket\r\nconnection: Upgrade\r\n"
                      "sec-websocket-version: 13\r\nsec-websocket-key: %s\r\n%s%s%s\r\n",
-                     path, l->target.host, key, l->o.key ? "authorization: Bearer " : "",
+                     path, l->target.host, l->ws_key, l->o.key ? "authorization: Bearer " : "",
                      l->o.key ? l->o.key : "", l->o.key ? "\r\n" : "");
     if (n < 0 || (size_t)n >= sizeof(head)) {
         session_drop(s, "connect:path_or_key_too_long");
@@ -79,7 +94,12 @@ static bool on_upgrade(struct session *s, struct bytes *in)
         session_drop(s, kind);
         return false;
     }
-    *in = bytes_skip(*in, (size_t)(end - in->data) + 4);
+    size_t head_len = (size_t)(end - in->data) + 4;
+    if (!memmem(in->data, head_len, s->load->ws_accept, strlen(s->load->ws_accept))) {
+        session_drop(s, "upgrade:wrong_accept");
+        return false;
+    }
+    *in = bytes_skip(*in, head_len);
     uint32_t epoch = s->epoch;
     session_ready(s);
     return s->epoch == epoch;

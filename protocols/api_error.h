@@ -1,6 +1,6 @@
 #pragma once
-/* A typed error as clients see it: OpenAI's error object (platform.openai.com/docs/guides/error-codes), whatever the
- * dialect; each dialect writes it in its own words. */
+/* A typed error as clients see it: OpenAI's error object (platform.openai.com/docs/guides/error-codes),
+ * whatever the dialect; each dialect writes it in its own words. */
 #include "common/bytes.h"
 #include "protocols/json/json.h"
 
@@ -34,5 +34,6 @@ void api_error_body(const struct api_error *e, struct buf *out);
 /* 503 out_of_memory. */
 static inline void api_error_no_memory(struct api_error *e)
 {
-    api_error_set(e, 503, API_SERVER, "out_of_memory", NULL, "The gateway has no memory for this request now.");
+    api_error_set(e, 503, API_SERVER, "out_of_memory", NULL,
+                  "The gateway has no memory for this request now.");
 }

@@ -1,12 +1,12 @@
 #pragma once
-/* A public wire format, as one const table. It can face the client (decode a request, encode events) and the provider
- * (encode a request, decode events). No I/O, no clock, no globals. */
+/* A public wire format, as one const table. It can face the client (decode a request, encode events) and the
+ * provider (encode a request, decode events). No I/O, no clock, no globals. */
 #include "protocols/api_error.h"
 #include "protocols/llm_event.h"
 #include "protocols/llm_request.h"
 
-/* Where encoded events go: into one buffer, each between begin and end, which put the transport's framing around them
- * (a WebSocket frame header; "event: NAME\ndata: " and a blank line). */
+/* Where encoded events go: into one buffer, each between begin and end, which put the transport's framing
+ * around them (a WebSocket frame header; "event: NAME\ndata: " and a blank line). */
 struct event_sink {
     struct buf *out;
     /* `name`: the SSE event name, or NULL for none (chat completions has none). */
@@ -15,7 +15,8 @@ struct event_sink {
     size_t mark_; /* the sink's own */
 };
 
-/* One client stream's place in a log, and the little that its dialect must remember. By value inside a cursor. */
+/* One client stream's place in a log, and the little that its dialect must remember. By value inside a
+ * cursor. */
 struct llm_encoder {
     struct llm_pos pos;
     struct bytes stream_id; /* added to every event when not empty; borrowed */
@@ -31,23 +32,27 @@ struct dialect {
     const char *name; /* as in the configuration: "responses", "chat_completions" */
 
     /* Facing the client. */
-    /* Validates and decodes one request object; ERR_INVALID fills *ret_error (status 400, param = JSON path, what was expected
-     * and what came). The document and its text must live as long as the request. */
+    /* Validates and decodes one request object; ERR_INVALID fills *ret_error (status 400, param = JSON path,
+     * what was expected and what came). The document and its text must live as long as the request. */
     enum err (*decode_request)(const struct json_doc *doc, json_ref root, struct llm_request *r,
                                struct api_error *ret_error) MUST_USE;
-    /* The members that this dialect's answers repeat from the request (Responses: instructions, tools, ...), as raw JSON
-     * members; may be NULL. */
+    /* The members that this dialect's answers repeat from the request (Responses: instructions, tools, ...),
+     * as raw JSON members; may be NULL. */
     void (*encode_echo)(const struct llm_request *r, struct buf *out);
-    /* Encodes what lies between the encoder's place and the end of the log, until `budget` bytes are in sink->out; deltas of
-     * one part that wait together leave as one event, numbered by the last. True if anything was written. */
-    bool (*encode_events)(struct llm_encoder *e, const struct llm_log *l, struct event_sink *s, size_t budget);
-    /* The whole answer as one object, for a client that does not stream. The log must have ended, and not as failed. */
+    /* Encodes what lies between the encoder's place and the end of the log, until `budget` bytes are in
+     * sink->out; deltas of one part that wait together leave as one event, numbered by the last. True if
+     * anything was written. */
+    bool (*encode_events)(struct llm_encoder *e, const struct llm_log *l, struct event_sink *s,
+                          size_t budget);
+    /* The whole answer as one object, for a client that does not stream. The log must have ended, and not as
+     * failed. */
     void (*encode_answer)(const struct llm_log *l, struct buf *out);
 
     /* Facing the provider; NULL in a dialect that does not. */
     const char *path; /* after the provider's base URL: "/chat/completions" */
-    /* The body of a streaming request; `model` is the provider's name for it. ERR_INVALID: the request holds what these words
-     * cannot say (an opaque part of another dialect); *ret_error says what. ERR_LIMIT: `out` had no room. */
+    /* The body of a streaming request; `model` is the provider's name for it. ERR_INVALID: the request holds
+     * what these words cannot say (an opaque part of another dialect); *ret_error says what. ERR_LIMIT: `out`
+     * had no room. */
     enum err (*encode_request)(const struct llm_request *r, struct bytes model, struct buf *out,
                                struct api_error *ret_error) MUST_USE;
     struct llm_decoder *(*decoder_new)(struct llm_builder *b); /* NULL: no memory */
@@ -58,8 +63,8 @@ struct dialect {
     void (*decode_end)(struct llm_decoder *d);
     /* A whole 2xx JSON body, from a provider that answered a streaming request without streaming. */
     void (*decode_answer)(struct llm_decoder *d, struct bytes body);
-    /* A body that came with a status other than 2xx; any bytes. Fills *ret: the status to show the client, a code, a message
-     * cut to its room. */
+    /* A body that came with a status other than 2xx; any bytes. Fills *ret: the status to show the client, a
+     * code, a message cut to its room. */
     void (*decode_error)(int http_status, struct bytes body, struct api_error *ret);
 };
 

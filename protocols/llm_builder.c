@@ -200,12 +200,23 @@ void llm_builder_item_end(struct llm_builder *b, int item, struct bytes extra)
         close_item(b, (unsigned)item, extra);
 }
 
+static int64_t tokens(int64_t n)
+{
+    return MIN(MAX(n, INT64_C(0)), LLM_MAX_TOKENS);
+}
+
 void llm_builder_usage(struct llm_builder *b, const struct llm_usage *u)
 {
     if (b->log->ended)
         return;
-    b->usage_ = *u;
-    b->usage_.set = true;
+    b->usage_ = (struct llm_usage){.set = true,
+                                   .input_tokens = tokens(u->input_tokens),
+                                   .cached_tokens = tokens(u->cached_tokens),
+                                   .cache_write_tokens = tokens(u->cache_write_tokens),
+                                   .output_tokens = tokens(u->output_tokens),
+                                   .reasoning_tokens = tokens(u->reasoning_tokens)};
+    b->usage_.total_tokens =
+        tokens(u->total_tokens < 0 ? b->usage_.input_tokens + b->usage_.output_tokens : u->total_tokens);
 }
 
 void llm_builder_finish(struct llm_builder *b, enum llm_finish finish)

@@ -1,11 +1,12 @@
 #pragma once
-/* The neutral answer: an append-only log of events, numbered from 0 without gaps, ending in exactly one terminal.
+/* The neutral answer: an append-only log of events, numbered from 0 without gaps, ending in exactly one
+ * terminal.
  *
- * One event here is one server event of the OpenAI Responses stream, so an event's index *is* its `sequence_number`.
- * Other dialects make of an event what they need (often nothing).
+ * One event here is one server event of the OpenAI Responses stream, so an event's index *is* its
+ * `sequence_number`. Other dialects make of an event what they need (often nothing).
  *
- * The log is pure memory: it knows nothing of sockets, providers or time. It holds each text once: "done" events carry no
- * text, an encoder walks back over the deltas for it (llm_log_each_delta). */
+ * The log is pure memory: it knows nothing of sockets, providers or time. It holds each text once: "done"
+ * events carry no text, an encoder walks back over the deltas for it (llm_log_each_delta). */
 #include "common/buf.h"
 #include "protocols/api_error.h"
 
@@ -39,7 +40,8 @@ enum llm_output_kind {
     LLM_OUT_MESSAGE,
     LLM_OUT_FUNCTION_CALL,
     LLM_OUT_REASONING,
-    LLM_OUT_OPAQUE, /* of extra_dialect's own (web_search_call, ...): `name` is its type, `extra` the rest; no parts */
+    LLM_OUT_OPAQUE, /* of extra_dialect's own (web_search_call, ...): `name` is its type, `extra` the rest; no
+                       parts */
 };
 
 struct llm_event {
@@ -48,7 +50,8 @@ struct llm_event {
     unsigned item, part; /* output_index; content_index or summary_index */
     uint32_t index;      /* sequence_number */
     struct bytes data;   /* borrowed from the log */
-    struct bytes extra;  /* raw JSON members `"logprobs":...` in the words of log->extra_dialect; usually empty */
+    struct bytes
+        extra; /* raw JSON members `"logprobs":...` in the words of log->extra_dialect; usually empty */
 };
 
 /* A place in a log; all zero is the beginning. Stays valid while the log lives. */
@@ -67,13 +70,17 @@ struct llm_output_item {
     struct bytes id;      /* never empty: the provider's, or made from the response id: msg_/fc_/rs_ */
     struct bytes call_id; /* function call */
     struct bytes name;    /* function call; the type of an opaque item */
-    struct bytes extra;   /* raw JSON members, e.g. "encrypted_content":"..", in the words of extra_dialect; set by item end */
+    struct bytes extra; /* raw JSON members, e.g. "encrypted_content":"..", in the words of extra_dialect; set
+                           by item end */
     bool done;
-    bool cut;             /* closed by an end other than completed, not by its provider: it is incomplete */
-    unsigned n_parts;     /* content parts; summary parts are numbered by themselves */
+    bool cut;         /* closed by an end other than completed, not by its provider: it is incomplete */
+    unsigned n_parts; /* content parts; summary parts are numbered by themselves */
     unsigned n_summaries;
     struct llm_pos at_; /* after its ITEM_ADDED */
 };
+
+/* Tokens of one answer: so few that sums of them never overflow. */
+#define LLM_MAX_TOKENS INT64_C(1000000000000)
 
 struct llm_usage {
     bool set;
@@ -94,8 +101,8 @@ struct llm_log {
     struct bytes id;                   /* resp_... */
     struct bytes model;                /* as the client asked */
     struct bytes previous_response_id; /* or empty */
-    struct bytes echo;                 /* raw JSON members that the Responses object repeats from its request */
-    int64_t created_at;                /* unix seconds */
+    struct bytes echo;  /* raw JSON members that the Responses object repeats from its request */
+    int64_t created_at; /* unix seconds */
     const struct dialect *extra_dialect; /* whose words the extras are; NULL before a provider is chosen */
     /* The events. */
     uint32_t count;
@@ -121,7 +128,8 @@ enum err llm_log_init(struct llm_log *l, const struct llm_log_head *head, size_t
 void llm_log_free(struct llm_log *l);
 /* The next event after `pos`, which moves past it; false at the end of what there is. */
 bool llm_log_next(const struct llm_log *l, struct llm_pos *pos, struct llm_event *ret);
-/* A position such that llm_log_next gives event `index`, which may be `count` (the end). False beyond that. */
+/* A position such that llm_log_next gives event `index`, which may be `count` (the end). False beyond that.
+ */
 bool llm_log_seek(const struct llm_log *l, uint32_t index, struct llm_pos *ret);
 unsigned llm_log_n_items(const struct llm_log *l);
 /* NULL beyond the last. The pointer is good until the next append, its strings as long as the log. */
@@ -133,36 +141,40 @@ void llm_log_each_delta(const struct llm_log *l, unsigned item, unsigned part, e
 void llm_log_write_text(const struct llm_log *l, unsigned item, unsigned part, enum llm_part_kind kind,
                         struct json_writer *w);
 
-/* The one who appends. A provider's decoder calls these in whatever order its provider speaks; the builder makes the log
- * well-formed: it opens items and parts before their first delta, closes them before the next one that excludes them and
- * before the terminal, and drops all that comes after a terminal. A log that meets max_bytes ends as failed
- * (response_too_large). Errors are not returned: they end up in the log. */
+/* The one who appends. A provider's decoder calls these in whatever order its provider speaks; the builder
+ * makes the log well-formed: it opens items and parts before their first delta, closes them before the next
+ * one that excludes them and before the terminal, and drops all that comes after a terminal. A log that meets
+ * max_bytes ends as failed (response_too_large). Errors are not returned: they end up in the log. */
 struct llm_builder {
     struct llm_log *log;
     int open_message_;   /* output index or -1 */
     int open_reasoning_; /* output index or -1 */
     int open_part_;      /* of the open message or reasoning item, or -1 */
     enum llm_part_kind open_part_kind_;
-    unsigned n_open_; /* items that are not done */
+    unsigned n_open_;        /* items that are not done */
     struct llm_usage usage_; /* seen so far */
 };
 
 void llm_builder_init(struct llm_builder *b, struct llm_log *l);
 /* created + in_progress, once; implied by everything below. */
 void llm_builder_start(struct llm_builder *b);
-/* Text, refusal, reasoning or summary; `extra` may be empty. Consecutive calls of one kind grow one part. Bytes that are not
- * valid UTF-8 by themselves must have been held back by the caller. */
+/* Text, refusal, reasoning or summary; `extra` may be empty. Consecutive calls of one kind grow one part.
+ * Bytes that are not valid UTF-8 by themselves must have been held back by the caller. */
 void llm_builder_delta(struct llm_builder *b, enum llm_part_kind kind, struct bytes text, struct bytes extra);
 /* Ends the open part (if any), so that the next delta starts a new one. */
 void llm_builder_part_end(struct llm_builder *b);
-/* Begins an item explicitly, with the provider's id (may be empty); answers its output index, or -1 after the end. */
-int llm_builder_item(struct llm_builder *b, enum llm_output_kind kind, struct bytes id, struct bytes call_id, struct bytes name);
+/* Begins an item explicitly, with the provider's id (may be empty); answers its output index, or -1 after the
+ * end. */
+int llm_builder_item(struct llm_builder *b, enum llm_output_kind kind, struct bytes id, struct bytes call_id,
+                     struct bytes name);
 /* A piece of the arguments of function call `item` (several calls may be open side by side). */
 void llm_builder_arguments(struct llm_builder *b, int item, struct bytes piece);
 /* An annotation of the open text part. */
 void llm_builder_annotation(struct llm_builder *b, struct bytes raw);
 /* Ends one item; extra: raw JSON members to remember with it, or empty. */
 void llm_builder_item_end(struct llm_builder *b, int item, struct bytes extra);
+/* What cannot be (less than none, more than LLM_MAX_TOKENS) is taken as the nearest that can; total_tokens
+ * -1: the sum of input and output. */
 void llm_builder_usage(struct llm_builder *b, const struct llm_usage *u);
 /* Terminals: the first wins. */
 void llm_builder_finish(struct llm_builder *b, enum llm_finish finish);

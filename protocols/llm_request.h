@@ -1,6 +1,7 @@
 #pragma once
-/* The neutral request: what every client dialect decodes into and every provider dialect encodes from. All memory is the
- * arena's of its call, or slices of the message text, which the call keeps as long. All strings are unescaped UTF-8. */
+/* The neutral request: what every client dialect decodes into and every provider dialect encodes from. All
+ * memory is the arena's of its call, or slices of the message text, which the call keeps as long. All strings
+ * are unescaped UTF-8. */
 #include "common/arena.h"
 
 struct dialect;
@@ -14,7 +15,8 @@ enum llm_content_kind {
     LLM_CONTENT_OPAQUE,  /* raw: one whole content part of the dialect `llm_request.dialect` */
 };
 
-/* `raw` of a content or an item that is not opaque: members that the neutral form has no name for, as raw JSON members
+/* `raw` of a content or an item that is not opaque: members that the neutral form has no name for, as raw
+ * JSON members
  * (`"k":v,...`) in the words of `llm_request.dialect`; usually empty. */
 struct llm_content {
     enum llm_content_kind kind;
@@ -27,8 +29,9 @@ enum llm_item_kind {
     LLM_ITEM_MESSAGE,         /* role, contents; name: of the participant, or empty */
     LLM_ITEM_FUNCTION_CALL,   /* call_id, name, text = arguments (a JSON text, never normalized) */
     LLM_ITEM_FUNCTION_OUTPUT, /* call_id, text = output, or contents when the output was a list of parts */
-    LLM_ITEM_REASONING,       /* id, text = summary or reasoning text, raw = the whole item in Responses form if it came so */
-    LLM_ITEM_OPAQUE,          /* raw: one whole input item of the dialect `llm_request.dialect` */
+    LLM_ITEM_REASONING, /* id, text = summary or reasoning text, raw = the whole item in Responses form if it
+                           came so */
+    LLM_ITEM_OPAQUE,    /* raw: one whole input item of the dialect `llm_request.dialect` */
 };
 
 /* One item of the conversation. */
@@ -50,7 +53,14 @@ struct llm_tool {
     struct bytes raw;        /* the whole tool as it came, in the form of `llm_request.dialect` */
 };
 
-enum llm_tool_choice { LLM_TOOLS_ABSENT, LLM_TOOLS_AUTO, LLM_TOOLS_NONE, LLM_TOOLS_REQUIRED, LLM_TOOLS_FUNCTION, LLM_TOOLS_OPAQUE };
+enum llm_tool_choice {
+    LLM_TOOLS_ABSENT,
+    LLM_TOOLS_AUTO,
+    LLM_TOOLS_NONE,
+    LLM_TOOLS_REQUIRED,
+    LLM_TOOLS_FUNCTION,
+    LLM_TOOLS_OPAQUE
+};
 
 enum llm_format_kind { LLM_FORMAT_ABSENT, LLM_FORMAT_TEXT, LLM_FORMAT_JSON_OBJECT, LLM_FORMAT_JSON_SCHEMA };
 
@@ -77,7 +87,8 @@ struct llm_request {
     struct arena *arena;
     const struct dialect *dialect; /* that it came in */
     struct bytes model;
-    struct bytes instructions; /* empty: none (Responses `instructions`; chat keeps its system messages as items) */
+    struct bytes
+        instructions; /* empty: none (Responses `instructions`; chat keeps its system messages as items) */
     struct llm_item *items;
     size_t n_items;
     struct llm_tool *tools;
@@ -105,7 +116,8 @@ struct llm_request {
     bool warm_up;       /* `generate: false` */
     int store;          /* -1 absent (means true), 0, 1 */
     struct bytes previous_response_id;
-    struct bytes stream_id; /* the lane; set_stream_id tells an absent one from an empty one (which is an error) */
+    struct bytes
+        stream_id; /* the lane; set_stream_id tells an absent one from an empty one (which is an error) */
     bool set_stream_id;
 };
 

@@ -192,8 +192,9 @@ mkdir -p "$logs"
 packages=("${build_packages[@]}" openssl)
 if wants unit || wants lint; then packages+=(clang clang-format clang-tidy); fi
 if wants browser && [ -z "${CHROMIUM:-}" ]; then packages+=(chromium); fi
+if wants load; then packages+=(python3); fi
 need_packages "${packages[@]}" || fail "packages are missing, see above"
-if wants e2e || wants browser || wants schema; then need_modules tests || fail "npm modules are missing, see above"; fi
+if wants e2e || wants browser || wants schema; then need_modules tests && need_newer_node || fail "npm modules are missing, see above"; fi
 
 say "build"
 build dev

@@ -34,11 +34,13 @@ enum err pipeline_authenticate(const struct pipeline *p, struct bytes token, boo
     }
     if (token.len == 0)
         api_error_set(ret_error, 401, API_AUTH, "missing_api_key", NULL,
-                      "No API key was given. Send it as 'Authorization: Bearer KEY', or, from a browser's WebSocket, as "
+                      "No API key was given. Send it as 'Authorization: Bearer KEY', or, from a browser's "
+                      "WebSocket, as "
                       "the subprotocol 'openai-insecure-api-key.KEY'.");
     else if (only_loopback)
-        api_error_set(ret_error, 401, API_AUTH, "invalid_api_key", NULL,
-                      "This key is kept in plain text in the configuration and counts on loopback listeners only.");
+        api_error_set(
+            ret_error, 401, API_AUTH, "invalid_api_key", NULL,
+            "This key is kept in plain text in the configuration and counts on loopback listeners only.");
     else
         api_error_set(ret_error, 401, API_AUTH, "invalid_api_key", NULL, "The API key is not known here.");
     return ERR_INVALID;
@@ -67,8 +69,9 @@ enum verdict stage_authorize(struct pipeline *p UNUSED, struct call *c)
 {
     if (key_may_use(c->key, c->request.model))
         return STAGE_OK;
-    api_error_set(&c->error, 403, API_PERMISSION, "model_not_allowed", "model", "The key '%s' may not use the model '%.*s'.",
-                  c->key->name, (int)MIN(c->request.model.len, 100), c->request.model.data);
+    api_error_set(&c->error, 403, API_PERMISSION, "model_not_allowed", "model",
+                  "The key '%s' may not use the model '%.*s'.", c->key->name,
+                  (int)MIN(c->request.model.len, 100), c->request.model.data);
     return STAGE_REJECT;
 }
 

@@ -9,12 +9,12 @@ static void parse_failed(enum err err, const struct json_error *at, struct api_e
     if (err == ERR_NOMEM)
         api_error_no_memory(ret);
     else
-        api_error_set(ret, 400, API_INVALID, "invalid_json", NULL, "The message is not valid JSON: %s at byte %zu.",
-                      at->what, at->offset);
+        api_error_set(ret, 400, API_INVALID, "invalid_json", NULL,
+                      "The message is not valid JSON: %s at byte %zu.", at->what, at->offset);
 }
 
-enum err call_new(const struct config *cfg, const struct config_key *key, struct bytes text, struct call **ret,
-                  struct api_error *ret_error)
+enum err call_new(const struct config *cfg, const struct config_key *key, struct bytes text,
+                  struct call **ret, struct api_error *ret_error)
 {
     struct call *c = calloc(1, sizeof(*c));
     struct json_error at = {0, "out of memory"};

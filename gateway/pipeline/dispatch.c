@@ -4,8 +4,9 @@ enum verdict stage_admit(struct pipeline *p, struct call *c)
 {
     if (!response_pool_full(p->pool))
         return STAGE_OK;
-    api_error_set(&c->error, 503, API_SERVER, "server_overloaded", NULL,
-                  "The gateway holds as many answers as it may (limits.max_responses_bytes). Try again shortly.");
+    api_error_set(
+        &c->error, 503, API_SERVER, "server_overloaded", NULL,
+        "The gateway holds as many answers as it may (limits.max_responses_bytes). Try again shortly.");
     c->error.retry_after_s = 1;
     return STAGE_REJECT;
 }

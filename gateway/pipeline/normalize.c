@@ -1,4 +1,5 @@
-/* Unicode NFC by utf8proc (UAX #15). Most texts are plain ASCII with nothing to mend: they are only looked at. */
+/* Unicode NFC by utf8proc (UAX #15). Most texts are plain ASCII with nothing to mend: they are only looked
+ * at. */
 #include "gateway/pipeline/stages.h"
 #include <stdlib.h>
 #include <utf8proc.h>

@@ -16,12 +16,12 @@ enum verdict {
     STAGE_DONE,   /* answered: call->response is set */
 };
 
-/* One request on its way. The text and all that was decoded from it live here until the call is freed, which the caller does as
- * soon as it has taken the response (the transfer keeps nothing of it). */
+/* One request on its way. The text and all that was decoded from it live here until the call is freed, which
+ * the caller does as soon as it has taken the response (the transfer keeps nothing of it). */
 struct call {
     struct arena arena;
-    struct buf text;       /* the message */
-    struct json_doc doc;   /* over text */
+    struct buf text;     /* the message */
+    struct json_doc doc; /* over text */
     struct llm_request request;
     const struct config_key *key; /* who asks */
     const struct config_target *target;
@@ -38,15 +38,16 @@ void pipeline_init(struct pipeline *p, const struct config *cfg, struct response
 enum verdict pipeline_run(struct pipeline *p, struct call *c);
 
 /* A call over a copy of `text`, parsed as JSON. ERR_SYNTAX, ERR_LIMIT, ERR_NOMEM: *ret_error filled. */
-enum err call_new(const struct config *cfg, const struct config_key *key, struct bytes text, struct call **ret,
-                  struct api_error *ret_error) MUST_USE;
+enum err call_new(const struct config *cfg, const struct config_key *key, struct bytes text,
+                  struct call **ret, struct api_error *ret_error) MUST_USE;
 /* Decodes the request in the words of `d`. ERR_INVALID: *ret_error filled. */
 enum err call_decode(struct call *c, const struct dialect *d, struct api_error *ret_error) MUST_USE;
 void call_free(struct call *c); /* NULL-safe; drops call->response too if it is still set */
 
-/* Whose token is it? `loopback`: the listener is one (plaintext keys count there only). ERR_INVALID with 401 invalid_api_key. */
-enum err pipeline_authenticate(const struct pipeline *p, struct bytes token, bool loopback, const struct config_key **ret_key,
-                               struct api_error *ret_error) MUST_USE;
+/* Whose token is it? `loopback`: the listener is one (plaintext keys count there only). ERR_INVALID with 401
+ * invalid_api_key. */
+enum err pipeline_authenticate(const struct pipeline *p, struct bytes token, bool loopback,
+                               const struct config_key **ret_key, struct api_error *ret_error) MUST_USE;
 /* A browser's Origin: same scheme and host as the request, or on the exact-match list. */
 bool pipeline_origin_allowed(const struct pipeline *p, struct bytes origin, struct bytes host, bool tls);
 /* The body of GET /v1/models for this key. */

@@ -43,7 +43,8 @@ static const struct config_model *find_exact(const struct config *cfg, struct by
 }
 
 /* The wildcard that says most. */
-static const struct config_model *find_wildcard(const struct config *cfg, struct bytes name, struct bytes *ret_rest)
+static const struct config_model *find_wildcard(const struct config *cfg, struct bytes name,
+                                                struct bytes *ret_rest)
 {
     const struct config_model *best = NULL;
     struct bytes rest;
@@ -58,7 +59,8 @@ static const struct config_model *find_wildcard(const struct config *cfg, struct
     return best;
 }
 
-static const struct config_provider *find_provider(const struct config *cfg, struct bytes name, struct bytes *ret_model)
+static const struct config_provider *find_provider(const struct config *cfg, struct bytes name,
+                                                   struct bytes *ret_model)
 {
     for (size_t i = 0; i < cfg->n_providers; i++) {
         struct bytes p = bytes_cstr(cfg->providers[i].name);
@@ -94,8 +96,8 @@ enum verdict stage_route(struct pipeline *p, struct call *c)
         m = find_wildcard(p->cfg, name, &rest);
     if (!m) {
         api_error_set(&c->error, 404, API_INVALID, "model_not_found", "model",
-                      "The model '%.*s' does not exist. GET /v1/models lists those that do.", (int)MIN(name.len, 100),
-                      name.data);
+                      "The model '%.*s' does not exist. GET /v1/models lists those that do.",
+                      (int)MIN(name.len, 100), name.data);
         return STAGE_REJECT;
     }
     c->target = choose(p, m);

@@ -2,8 +2,8 @@
 /* The stages, one a file. Each sees the call as the stages before it have left it. */
 #include "gateway/pipeline/pipeline.h"
 
-/* Text that people wrote: Unicode NFC, line ends to LF, control characters out, white space off both ends. Never tool
- * outputs, arguments, schemas, or what the model itself said. */
+/* Text that people wrote: Unicode NFC, line ends to LF, control characters out, white space off both ends.
+ * Never tool outputs, arguments, schemas, or what the model itself said. */
 enum verdict stage_normalize(struct pipeline *p, struct call *c);
 /* May this key ask for this model? 403 model_not_allowed. */
 enum verdict stage_authorize(struct pipeline *p, struct call *c);

@@ -32,10 +32,8 @@ void response_pool_init(struct response_pool *p, struct upstream *u, const struc
 
 void response_pool_reap(struct response_pool *p)
 {
-    LIST_EACH(&p->reap, node)
-    {
+    for (struct list *node; (node = list_take(&p->reap));) {
         struct response *r = CONTAINER_OF(node, struct response, node_);
-        list_remove(&r->node_);
         llm_log_free(&r->log);
         free(r);
     }
@@ -46,7 +44,8 @@ bool response_pool_full(const struct response_pool *p)
     return p->bytes >= p->max_bytes;
 }
 
-struct response *response_new(struct response_pool *p, const struct config_key *owner, const struct llm_log_head *head)
+struct response *response_new(struct response_pool *p, const struct config_key *owner,
+                              const struct llm_log_head *head)
 {
     struct response *r = calloc(1, sizeof(*r));
     if (!r)

@@ -39,13 +39,16 @@ struct cursor {
 };
 
 void response_pool_init(struct response_pool *p, struct upstream *u, const struct config *cfg);
-/* Frees what was released since the last call. Once a loop turn, never from inside a callback of a response. */
+/* Frees what was released since the last call. Once a loop turn, never from inside a callback of a response.
+ */
 void response_pool_reap(struct response_pool *p);
 /* True past the high-water mark: shed new requests. */
 bool response_pool_full(const struct response_pool *p);
 
-/* A new response with a fresh id ("resp_" + 128 random bits) and one reference. head->id is ignored. NULL: no memory. */
-struct response *response_new(struct response_pool *p, const struct config_key *owner, const struct llm_log_head *head);
+/* A new response with a fresh id ("resp_" + 128 random bits) and one reference. head->id is ignored. NULL: no
+ * memory. */
+struct response *response_new(struct response_pool *p, const struct config_key *owner,
+                              const struct llm_log_head *head);
 void response_ref(struct response *r);
 /* Dropping the last reference cancels what still runs; the memory goes in the next reap. NULL-safe. */
 void response_unref(struct response *r);
@@ -62,7 +65,8 @@ static inline bool response_ended(const struct response *r)
     return r->log.ended;
 }
 
-/* Attaches at event `starting_at` (0: the beginning; takes a reference). ERR_INVALID past the end of the log. */
+/* Attaches at event `starting_at` (0: the beginning; takes a reference). ERR_INVALID past the end of the log.
+ */
 enum err cursor_attach(struct cursor *c, struct response *r, const struct dialect *d, uint32_t starting_at,
                        void (*wake)(struct cursor *)) MUST_USE;
 /* Harmless when detached. When the last cursor of an unfinished response goes, the response is cancelled. */

@@ -18,6 +18,16 @@ static struct bytes peer_address(const struct sockaddr_storage *peer)
     return IN6_IS_ADDR_V4MAPPED(a) ? bytes_of((const char *)a + 12, 4) : bytes_of(a, 16);
 }
 
+/* Not left to be inherited from the listening socket: connections may have queued there before we had a say.
+ */
+static void set_options(const struct listener *l, int fd)
+{
+    const int on = 1, size = SEND_BUFFER;
+    if (l->cfg->host)
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
 static void take(struct listener *l, int fd, struct bytes address)
 {
     struct server *s = l->server;
@@ -34,10 +44,7 @@ static void take(struct listener *l, int fd, struct bytes address)
         close(fd);
         return;
     }
-    if (!l->cfg->host) {
-        int size = SEND_BUFFER;
-        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-    }
+    set_options(l, fd);
     if (l->ops->adopt(l, c, fd) != ERR_OK)
         conn_closed(c);
     else
@@ -88,12 +95,6 @@ static void on_readable(uv_poll_t *p, int status, int events UNUSED)
 
 void accept_start(struct listener *l)
 {
-    /* Accepted TCP sockets inherit both. */
-    if (l->cfg->host) {
-        int on = 1, size = SEND_BUFFER;
-        setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        setsockopt(l->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-    }
     uv_poll_start(&l->poll, UV_READABLE, on_readable);
 }
 

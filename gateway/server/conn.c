@@ -118,6 +118,7 @@ static void on_due(struct conn *c, uint64_t now)
 {
     if (conn_blocked(c) && now >= c->progress_ms_ + c->server->cfg->timeouts.write) {
         LOG_DEBUG("conn closed reason=\"the client does not read\"");
+        c->ops->give_up(c->link);
         conn_doom(c);
         return;
     }

@@ -100,7 +100,8 @@ static enum http1_result take_head(struct http1 *p, struct bytes head, struct ht
     return HTTP1_HEAD;
 }
 
-/* A lone LF would be waited on until the deadline; it is refused as soon as it is seen. */
+/* A lone LF would be waited on until the deadline; it is refused as soon as it is seen, and before anything
+ * else that is wrong, which is seen only when the head is whole. */
 static bool bare_lf(struct bytes s, size_t from)
 {
     for (;;) {
@@ -131,14 +132,15 @@ static enum http1_result feed_head(struct http1 *p, struct bytes *in, struct htt
         all = buf_bytes(&p->head_);
     }
     size_t end = head_end(all, before > 3 ? before - 3 : 0);
-    if ((end > 0 ? end : all.len) > p->max_head)
+    size_t len = end > 0 ? end : all.len;
+    if (bare_lf(bytes_of(all.data, MIN(len, p->max_head)), before))
+        return bad(p, 400, "a line does not end in CR LF");
+    if (len > p->max_head)
         return bad(p, 431, "the head is larger than allowed");
     if (end > 0) {
         *in = bytes_skip(*in, end - before);
         return take_head(p, bytes_of(all.data, end), req);
     }
-    if (bare_lf(all, before))
-        return bad(p, 400, "a line does not end in CR LF");
     if (before == 0 && buf_append(&p->head_, in->data, in->len) != ERR_OK)
         return bad(p, 503, "out of memory");
     *in = (struct bytes){NULL, 0};

@@ -99,9 +99,16 @@ static void shut(void *link)
     shutdown(p->fd, SHUT_WR);
 }
 
+static void give_up(void *link)
+{
+    const struct linger none = {.l_onoff = 1};
+    const struct plain *p = link;
+    setsockopt(p->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+}
+
 static void kill_now(void *link)
 {
     drop(link);
 }
 
-const struct link_ops link_plain = {adopt, plain_write, want_write, shut, kill_now};
+const struct link_ops link_plain = {adopt, plain_write, want_write, shut, give_up, kill_now};

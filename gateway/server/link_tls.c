@@ -67,7 +67,7 @@ static struct lws_vhost *make_vhost(struct server *s, size_t i, const struct con
     info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
     info.protocols = protocols;
     info.retry_and_idle_policy = &no_retry;
-    info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+    info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS;
     info.ssl_cert_filepath = cfg->certificate;
     info.ssl_private_key_filepath = cfg->key;
     info.alpn = "http/1.1";
@@ -162,9 +162,15 @@ static void shut(void *link)
     shutdown(lws_get_socket_fd(link), SHUT_WR);
 }
 
+static void give_up(void *link)
+{
+    const struct linger none = {.l_onoff = 1};
+    setsockopt(lws_get_socket_fd(link), SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+}
+
 static void kill_now(void *link)
 {
     lws_set_timeout(link, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
 }
 
-const struct link_ops link_tls = {adopt, tls_write, want_write, shut, kill_now};
+const struct link_ops link_tls = {adopt, tls_write, want_write, shut, give_up, kill_now};

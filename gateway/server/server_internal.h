@@ -90,6 +90,9 @@ struct link_ops {
     void (*want_write)(void *link);
     /* Ends our half of the stream, politely. */
     void (*shutdown)(void *link);
+    /* What the kernel holds for a peer that does not read is thrown away with the socket, not sent on for
+     * minutes. */
+    void (*give_up)(void *link);
     /* Closes now, and calls conn_closed. Never from inside one of the link's own calls. */
     void (*kill)(void *link);
 };

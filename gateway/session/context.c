@@ -106,6 +106,7 @@ struct context *context_new(const struct llm_request *r, const struct llm_log *l
     struct context *c = calloc(1, sizeof(*c));
     if (!c)
         return NULL;
+    c->refs = 1;
     arena_init(&c->arena, max_bytes);
     if (!fill(c, r, log)) {
         arena_free(&c->arena);
@@ -118,9 +119,16 @@ struct context *context_new(const struct llm_request *r, const struct llm_log *l
     return c;
 }
 
+struct context *context_ref(struct context *c)
+{
+    if (c)
+        c->refs++;
+    return c;
+}
+
 void context_free(struct context *c)
 {
-    if (!c)
+    if (!c || --c->refs > 0)
         return;
     arena_free(&c->arena);
     free(c);

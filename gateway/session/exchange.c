@@ -29,14 +29,16 @@ static enum err check(struct session_env *env, const struct call *c, struct api_
     }
     if (c->request.previous_response_id.len > 0) {
         api_error_set(ret_error, 400, API_INVALID, "previous_response_not_found", "previous_response_id",
-                      "No response is stored here: over HTTP, send the conversation as input; over WebSocket, a connection "
+                      "No response is stored here: over HTTP, send the conversation as input; over "
+                      "WebSocket, a connection "
                       "remembers its own.");
         return ERR_NOT_FOUND;
     }
     return ERR_OK;
 }
 
-static enum err run(struct session_env *env, struct call *c, const struct dialect *d, struct api_error *ret_error)
+static enum err run(struct session_env *env, struct call *c, const struct dialect *d,
+                    struct api_error *ret_error)
 {
     enum err err = call_decode(c, d, ret_error);
     if (err == ERR_OK)
@@ -50,9 +52,9 @@ static enum err run(struct session_env *env, struct call *c, const struct dialec
     return ERR_OK;
 }
 
-struct exchange *exchange_start(struct session_env *env, const struct config_key *key, const struct dialect *d,
-                                struct bytes body, int64_t now_s, const struct carrier *carrier, void *conn,
-                                struct api_error *ret_error)
+struct exchange *exchange_start(struct session_env *env, const struct config_key *key,
+                                const struct dialect *d, struct bytes body, int64_t now_s,
+                                const struct carrier *carrier, void *conn, struct api_error *ret_error)
 {
     struct call *c = NULL;
     struct exchange *x = NULL;
@@ -95,7 +97,8 @@ enum exchange_state exchange_state(const struct exchange *x)
     const struct llm_log *log = &x->cursor.response->log;
     if (x->committed)
         return EXCHANGE_STREAMING;
-    if (log->ended && (!x->stream || (log->terminal == LLM_EV_FAILED && log->count <= EVENTS_BEFORE_FIRST + 1)))
+    if (log->ended &&
+        (!x->stream || (log->terminal == LLM_EV_FAILED && log->count <= EVENTS_BEFORE_FIRST + 1)))
         return EXCHANGE_ANSWER;
     if (x->stream && log->count > EVENTS_BEFORE_FIRST)
         return EXCHANGE_STREAMING;

@@ -33,9 +33,10 @@ struct lane *lane_get(struct session *s, struct bytes stream_id, struct api_erro
         return l;
     uint64_t max = s->env->cfg->limits.max_lanes_per_session;
     if (stream_id.len > 0 && s->n_named >= max && !drop_empty_lane(s)) {
-        api_error_set(ret_error, 429, API_RATE, "websocket_stream_limit_reached", "stream_id",
-                      "This connection has its %llu named lanes already. Use one of them, or another connection.",
-                      (unsigned long long)max);
+        api_error_set(
+            ret_error, 429, API_RATE, "websocket_stream_limit_reached", "stream_id",
+            "This connection has its %llu named lanes already. Use one of them, or another connection.",
+            (unsigned long long)max);
         return NULL;
     }
     l = calloc(1, sizeof(*l) + stream_id.len);
@@ -62,24 +63,27 @@ static void free_in_flight(struct in_flight *f)
     list_remove(&f->node);
     cursor_detach(&f->cursor);
     call_free(f->call);
+    context_free(f->continued);
     free(f);
 }
 
-static void free_queued(struct lane *l, struct queued *q)
+/* The call that has waited longest in this lane, now the caller's; NULL: none waits. */
+static struct call *take_queued(struct lane *l)
 {
-    list_remove(&q->node);
+    struct list *node = list_take(&l->queue);
+    if (!node)
+        return NULL;
+    struct queued *q = CONTAINER_OF(node, struct queued, node);
+    struct call *c = q->call;
     l->session->n_queued--;
     free(q);
+    return c;
 }
 
 void lane_free(struct lane *l)
 {
-    LIST_EACH(&l->queue, node)
-    {
-        struct queued *q = CONTAINER_OF(node, struct queued, node);
-        call_free(q->call);
-        free_queued(l, q);
-    }
+    for (struct call *c; (c = take_queued(l));)
+        call_free(c);
     if (l->current)
         free_in_flight(l->current);
     context_free(l->context);
@@ -107,12 +111,15 @@ static struct lane *lane_of_response(struct session *s, struct bytes response_id
     return NULL;
 }
 
-/* Puts what the request continues before it. */
-static enum err resume_context(struct session *s, struct call *c, struct api_error *ret_error)
+/* Puts what the request continues before it; *ret: whose items it now borrows, or NULL. */
+static enum err resume_context(struct session *s, struct call *c, struct context **ret,
+                               struct api_error *ret_error)
 {
     struct llm_request *r = &c->request;
-    if (r->previous_response_id.len == 0)
+    if (r->previous_response_id.len == 0) {
+        *ret = NULL;
         return ERR_OK;
+    }
     const struct lane *from = lane_of_response(s, r->previous_response_id);
     if (!from) {
         api_error_set(ret_error, 400, API_INVALID, "previous_response_not_found", "previous_response_id",
@@ -122,12 +129,15 @@ static enum err resume_context(struct session *s, struct call *c, struct api_err
     }
     if (from->context->too_large) {
         api_error_set(ret_error, 400, API_INVALID, "context_too_large", "previous_response_id",
-                      "The conversation up to that response is larger than the gateway keeps (limits.max_context_bytes). "
+                      "The conversation up to that response is larger than the gateway keeps "
+                      "(limits.max_context_bytes). "
                       "Send what matters of it as input.");
         return ERR_LIMIT;
     }
     enum err err = llm_request_prepend(r, from->context->items, from->context->n_items);
-    if (err != ERR_OK)
+    if (err == ERR_OK)
+        *ret = from->context;
+    else
         api_error_no_memory(ret_error);
     return err;
 }
@@ -153,7 +163,9 @@ static void refuse(struct lane *l, struct call *c, const struct api_error *e)
 static void start(struct lane *l, struct call *c)
 {
     struct session *s = l->session;
-    if (resume_context(s, c, &c->error) != ERR_OK || pipeline_run(s->env->pipeline, c) != STAGE_DONE) {
+    struct context *continued;
+    if (resume_context(s, c, &continued, &c->error) != ERR_OK ||
+        pipeline_run(s->env->pipeline, c) != STAGE_DONE) {
         refuse(l, c, &c->error);
         return;
     }
@@ -167,6 +179,7 @@ static void start(struct lane *l, struct call *c)
     f->cursor.encoder.stream_id = l->stream_id;
     f->lane = l;
     f->call = c;
+    f->continued = context_ref(continued);
     response_unref(c->response);
     c->response = NULL;
     l->current = f;
@@ -190,9 +203,10 @@ static void enqueue(struct lane *l, struct call *c)
         if (s->n_queued < max)
             api_error_no_memory(&c->error);
         else
-            api_error_set(&c->error, 429, API_RATE, "websocket_queue_limit_reached", NULL,
-                          "This connection has %llu requests waiting already. Wait for an answer, or cancel one.",
-                          (unsigned long long)max);
+            api_error_set(
+                &c->error, 429, API_RATE, "websocket_queue_limit_reached", NULL,
+                "This connection has %llu requests waiting already. Wait for an answer, or cancel one.",
+                (unsigned long long)max);
         session_error(s, l->stream_id, &c->error);
         call_free(c);
         return;
@@ -218,12 +232,8 @@ void session_start_queued(struct session *s)
     LIST_EACH(&s->lanes, node)
     {
         struct lane *l = CONTAINER_OF(node, struct lane, node);
-        while (!list_empty(&l->queue) && may_start(l)) {
-            struct queued *q = LIST_FIRST(&l->queue, struct queued, node);
-            struct call *c = q->call;
-            free_queued(l, q);
-            start(l, c);
-        }
+        while (!list_empty(&l->queue) && may_start(l))
+            start(l, take_queued(l));
     }
 }
 

@@ -17,6 +17,7 @@ struct in_flight {
     struct list node; /* session.active */
     struct lane *lane;
     struct call *call;
+    struct context *continued; /* NULL: it begins a conversation */
     struct cursor cursor;
 };
 

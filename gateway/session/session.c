@@ -6,8 +6,8 @@
 /* A client that sends rubbish and does not read the answers is let go. */
 enum { MAX_NOTICE_BYTES = 64 * 1024 };
 
-struct session *session_open(struct session_env *env, const struct config_key *key, const struct carrier *carrier,
-                             void *conn)
+struct session *session_open(struct session_env *env, const struct config_key *key,
+                             const struct carrier *carrier, void *conn)
 {
     struct session *s = calloc(1, sizeof(*s));
     if (!s)
@@ -22,21 +22,25 @@ struct session *session_open(struct session_env *env, const struct config_key *k
     return s;
 }
 
-static void free_notice(struct session *s, struct notice *n)
+/* The oldest notice, now the caller's to free; NULL: none waits. */
+static struct notice *take_notice(struct session *s)
 {
-    list_remove(&n->node);
+    struct list *node = list_take(&s->notices);
+    if (!node)
+        return NULL;
+    struct notice *n = CONTAINER_OF(node, struct notice, node);
     s->notice_bytes -= n->len;
-    free(n);
+    return n;
 }
 
 void session_free(struct session *s)
 {
     if (!s)
         return;
-    LIST_EACH(&s->lanes, node)
-    lane_free(CONTAINER_OF(node, struct lane, node));
-    LIST_EACH(&s->notices, node)
-    free_notice(s, CONTAINER_OF(node, struct notice, node));
+    while (!list_empty(&s->lanes))
+        lane_free(LIST_FIRST(&s->lanes, struct lane, node));
+    for (struct notice *n; (n = take_notice(s));)
+        free(n);
     free(s);
 }
 
@@ -128,13 +132,14 @@ static void on_cancel(struct session *s, const struct client_event *ev)
         f = find_in_flight(s, ev->response_id);
         if (!f)
             api_error_set(&e, 404, API_INVALID, "response_not_found", "response_id",
-                          "No response '%.*s' is in flight on this connection.", (int)MIN(ev->response_id.len, 80),
-                          ev->response_id.data);
+                          "No response '%.*s' is in flight on this connection.",
+                          (int)MIN(ev->response_id.len, 80), ev->response_id.data);
     } else {
         const struct lane *l = lane_find(s, ev->stream_id);
         f = l ? l->current : NULL;
         if (!f)
-            api_error_set(&e, 404, API_INVALID, "response_not_found", "stream_id", "No response is in flight in this lane.");
+            api_error_set(&e, 404, API_INVALID, "response_not_found", "stream_id",
+                          "No response is in flight in this lane.");
     }
     if (f)
         response_cancel(f->cursor.response);
@@ -181,11 +186,11 @@ void session_message(struct session *s, struct bytes text, int64_t now_s)
 static void pull_notices(struct session *s, struct event_sink *sink, size_t budget)
 {
     while (!list_empty(&s->notices) && sink->out->len < budget) {
-        struct notice *n = LIST_FIRST(&s->notices, struct notice, node);
+        struct notice *n = take_notice(s);
         sink->begin(sink, NULL);
         buf_append(sink->out, n->text, n->len);
         sink->end(sink);
-        free_notice(s, n);
+        free(n);
     }
 }
 

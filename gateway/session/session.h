@@ -1,14 +1,14 @@
 #pragma once
-/* One authenticated WebSocket: lanes, in-flight responses, continuation. Plain C: no socket, no clock but what it is told;
- * the connection below feeds it messages and pulls events out of it. */
+/* One authenticated WebSocket: lanes, in-flight responses, continuation. Plain C: no socket, no clock but
+ * what it is told; the connection below feeds it messages and pulls events out of it. */
 #include "gateway/pipeline/pipeline.h"
 
 struct session;
 
 /* What a session or an exchange may ask of the connection that carries it. */
 struct carrier {
-    void (*wake)(void *conn);                                        /* there is something to pull: marks only */
-    void (*close)(void *conn, unsigned code, const char *reason);    /* after what is queued has been pulled */
+    void (*wake)(void *conn);                                     /* there is something to pull: marks only */
+    void (*close)(void *conn, unsigned code, const char *reason); /* after what is queued has been pulled */
 };
 
 /* What all sessions of a worker share. */
@@ -19,13 +19,15 @@ struct session_env {
 };
 
 /* NULL: no memory. */
-struct session *session_open(struct session_env *env, const struct config_key *key, const struct carrier *carrier, void *conn);
+struct session *session_open(struct session_env *env, const struct config_key *key,
+                             const struct carrier *carrier, void *conn);
 /* Cancels what is in flight and frees. Never called from inside session_message or session_pull. */
 void session_free(struct session *s);
-/* One whole text message. Whatever is wrong with it is answered, typed; the session lives on. `now_s`: unix seconds. */
+/* One whole text message. Whatever is wrong with it is answered, typed; the session lives on. `now_s`: unix
+ * seconds. */
 void session_message(struct session *s, struct bytes text, int64_t now_s);
-/* Encodes what waits (first answers of the session itself, then the lanes in turn) until `budget` bytes are in sink->out. True
- * when more is left. */
+/* Encodes what waits (first answers of the session itself, then the lanes in turn) until `budget` bytes are
+ * in sink->out. True when more is left. */
 bool session_pull(struct session *s, struct event_sink *sink, size_t budget);
 /* Responses in flight or queued, or something to pull. */
 bool session_busy(const struct session *s);

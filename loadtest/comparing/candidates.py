@@ -236,7 +236,7 @@ class FastAPI(Candidate):
         self.server = Server(
             self.name, [self.python, "-m", "uvicorn", "--app-dir", HERE / "baselines/fastapi", "app:app", "--host",
                         "127.0.0.1", "--port", self.port, "--workers", self.context.workers, "--no-access-log",
-                        "--log-level", "warning", "--backlog", "4096"], self.context.work, env)
+                        "--log-level", "warning", "--backlog", "4096", "--timeout-keep-alive", "600"], self.context.work, env)
         self.server.wait_port(self.port)
 
 

@@ -26,13 +26,16 @@ ROOMS = [("protocols/llm_log", "answer log"), ("protocols/llm_builder", "answer 
          ("gateway/server", "gateway: server"), ("gateway/session", "gateway: session"),
          ("gateway/pipeline", "gateway: pipeline"), ("gateway/response", "gateway: response"),
          ("gateway/upstream", "gateway: upstream"), ("gateway/", "gateway: other"), ("common/", "gateway: common")]
-NETWORK_STACK = re.compile(r"^(__x64_sys_|__se_sys_|__do_sys_)(\w+)$")
+# The compiler may leave out the outer frame of a system call, so its inner ones count too.
+SYSTEM_CALL = re.compile(r"^(?:__x64_sys_|__se_sys_|__do_sys_|(?:do|vfs|ksys|__sys)_(?=(?:p?(?:read|write)v?|sendto|sendmsg|recvfrom|"
+                         r"recvmsg|epoll_p?wait|epoll_ctl|poll)$))(\w+)$")
 
 
 def arguments():
     p = argparse.ArgumentParser(prog="profile.sh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--candidate", default="sluice-ws", help="sluice-ws, sluice-http, nginx or gin (sluice-ws)")
-    p.add_argument("--clients", type=int, default=200)
+    p.add_argument("--scenario", default="stream", choices=["stream", "article", "burst", "lanes", "churn"])
+    p.add_argument("--clients", type=int, default=200, help="connections (200)")
     p.add_argument("--seconds", type=int, default=8, help="how long perf records")
     p.add_argument("--tls", action="store_true", help="TLS towards the clients")
     p.add_argument("--frequency", type=int, default=999, metavar="HZ")
@@ -40,7 +43,7 @@ def arguments():
     p.add_argument("--sluice", type=Path, default=os.environ.get("SLUICE_BIN"))
     p.add_argument("--top", type=int, default=25, metavar="N", help="symbols to list")
     p.add_argument("--keep", type=Path, metavar="FILE", help="keep perf's recording there")
-    p.set_defaults(workers=1, gomaxprocs=None, syscalls=True, mock_listen="127.0.0.1:0")
+    p.set_defaults(workers=1, gomaxprocs=None, syscalls=False, mock_listen="127.0.0.1:0")
     o = p.parse_args()
     o.build = o.build or sorted((ROOT / "build").glob("*"), key=lambda d: (d.name != "release", -d.stat().st_mtime))
     return o
@@ -82,10 +85,12 @@ def category(frames, binary, rooms):
     symbol, library = frames[0]
     if "kernel" in library or library.startswith("[k") or ".ko" in library:
         for name, _ in reversed(frames):
-            m = NETWORK_STACK.match(name)
+            m = SYSTEM_CALL.match(name)
             if m:
-                return f"system call: {m[2]}"
-        return "kernel outside system calls"
+                return f"system call: {m[1]}"
+            if name == "exit_to_user_mode_loop":
+                return "preempted after a system call"
+        return "kernel, other"
     base = os.path.basename(library)
     for part, name in LIBRARIES:
         if part in base:
@@ -101,6 +106,15 @@ def category(frames, binary, rooms):
     return "the program itself"
 
 
+def count_syscalls(context, candidate, case):
+    """Apart from the recording, since counting costs."""
+    out = context.work / "count.json"
+    context.syscalls = True
+    subprocess.run(measure.load_command(context, case, candidate, out, ["--duration", "3s"]))
+    context.syscalls = False
+    return json.loads(out.read_text())["server"].get("syscalls_per_token", 0)
+
+
 def record(o, context, candidate, case, recording):
     out = context.work / "load.json"
     load = subprocess.Popen(measure.load_command(context, case, candidate, out))
@@ -114,7 +128,8 @@ def record(o, context, candidate, case, recording):
     return json.loads(out.read_text())
 
 
-def show(o, candidate, case, result, recording, binary):
+def show(o, candidate, case, result, syscalls, recording):
+    binary = getattr(candidate, "binary", "")
     rooms = symbol_rooms(binary)
     shares, symbols, total = collections.Counter(), collections.Counter(), 0
     for frames in samples(recording):
@@ -126,10 +141,11 @@ def show(o, candidate, case, result, recording, binary):
         raise SystemExit("perf recorded nothing: is the server idle, or perf not allowed?")
     server = result["server"]
     per_token = server["cpu_us_per_token"]
-    print(f"{candidate.name}, {case.label}, {result['tokens']} tokens; {per_token:.2f} us CPU a token, "
-          f"{server.get('syscalls_per_token', 0):.2f} system calls a token, {result['tokens'] / result['deltas']:.2f} tokens an "
-          f"event; {total} samples.\nAnswers took {result['answer_ms']['p50']:.0f} ms (p50); at pace they take "
-          f"{case.ideal_ms:.0f} ms.\n")
+    print(f"{candidate.name}, {case.label}: {result['ok']} answers, {result['tokens']} tokens; "
+          f"{server['cpu_us_per_request']:.0f} us CPU an answer, {per_token:.2f} us a token, "
+          f"{syscalls:.2f} system calls a token, {result['tokens'] / result['deltas']:.2f} tokens an "
+          f"event; {total} samples.\nAnswers took {result['answer_ms']['p50']:.0f} ms (p50)"
+          + (f"; at pace they take {case.ideal_ms:.0f} ms" if case.ideal_ms else "") + ".\n")
     print("| where | share | us a token |\n|---|---|---|")
     groups = collections.Counter()
     for name, n in shares.items():
@@ -145,6 +161,21 @@ def show(o, candidate, case, result, recording, binary):
         print(f"| `{symbol}` | {name} | {100 * n / total:.1f} % |")
 
 
+def choose_case(o):
+    """The scenario's first case with as many clients, long enough to be recorded."""
+    sizes = {**scenarios.SIZES["normal"], "stream": [o.clients], "stream_tls": [o.clients]}
+    case = next(c for c in scenarios.SCENARIOS[o.scenario](sizes) if c.tls == o.tls or o.scenario != "stream")
+    case.tls, case.label = o.tls, f"{o.scenario}, {o.clients} clients" + (", TLS" if o.tls else "")
+    args = [str(a) for a in case.args]
+    for name, wanted in (("--sessions", o.clients), ("--duration", f"{o.seconds + 4}s"), ("--requests", 0)):
+        if name in args:
+            args[args.index(name) + 1] = str(wanted)
+        elif name == "--duration":
+            args += [name, wanted]
+    case.args = args
+    return case
+
+
 def main():
     o = arguments()
     kinds = {c.name: c for c in candidates.BUILT_IN}
@@ -156,14 +187,14 @@ def main():
             context = measure.Context(o, Path(work))
         except Skip as reason:
             raise SystemExit(str(reason))
-        sizes = {**scenarios.SIZES["normal"], "stream": [o.clients], "stream_tls": [o.clients], "seconds": o.seconds + 4}
-        case = next(c for c in scenarios.stream(sizes) if c.tls == o.tls)
+        case = choose_case(o)
         recording = (o.keep or Path(work) / "perf.data").resolve()
         try:
             context.start_mock()
             candidate = kinds[o.candidate](context)
             candidate.start()
             try:
+                syscalls = count_syscalls(context, candidate, case)
                 result = record(o, context, candidate, case, recording)
             finally:
                 candidate.stop()
@@ -171,7 +202,7 @@ def main():
             raise SystemExit(str(reason))
         finally:
             context.stop()
-        show(o, candidate, case, result, recording, candidate.binary if hasattr(candidate, "binary") else "")
+        show(o, candidate, case, result, syscalls, recording)
     return 0
 
 

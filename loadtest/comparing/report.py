@@ -6,7 +6,7 @@ import json
 from .measure import METRICS
 
 SHOWN = {  # scenario -> the metrics of its table
-    "article": ["requests_per_s", "cpu_us_per_request", "answer_p50", "answer_p99", "idle_rss_kb", "peak_rss_kb"],
+    "article": ["cpu_us_per_request", "requests_per_s", "answer_p50", "answer_p99", "idle_rss_kb", "peak_rss_kb"],
     "stream": ["cpu_us_per_token", "pace", "tokens_per_event", "first_p50", "first_p99", "gap_p99", "peak_rss_kb"],
     "added": ["first_p50", "first_p99", "transit_p50", "transit_p99", "cpu_us_per_token"],
     "idle": ["session_bytes", "session_pss_bytes", "idle_rss_kb", "idle_pss_kb", "peak_rss_kb"],

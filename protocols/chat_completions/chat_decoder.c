@@ -321,13 +321,6 @@ static void read_usage(struct llm_decoder *d, json_ref usage)
     field_int(doc, prompt, "cache_write_tokens", &u.cache_write_tokens);
     field_int(doc, json_get(doc, usage, "completion_tokens_details"), "reasoning_tokens",
               &u.reasoning_tokens);
-    u.input_tokens = MAX(u.input_tokens, 0);
-    u.output_tokens = MAX(u.output_tokens, 0);
-    u.cached_tokens = MAX(u.cached_tokens, 0);
-    u.cache_write_tokens = MAX(u.cache_write_tokens, 0);
-    u.reasoning_tokens = MAX(u.reasoning_tokens, 0);
-    if (u.total_tokens < 0 && u.input_tokens <= INT64_MAX - u.output_tokens)
-        u.total_tokens = u.input_tokens + u.output_tokens;
     llm_builder_usage(d->builder, &u);
 }
 

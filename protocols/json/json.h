@@ -73,8 +73,8 @@ bool json_double(const struct json_doc *d, json_ref r, double *ret) MUST_USE;
 bool json_is(const struct json_doc *d, json_ref r, enum json_type t); /* false for JSON_NONE */
 bool json_is_bool(const struct json_doc *d, json_ref r);
 
-/* Appends a valid JSON text (or raw members) without the blanks between its tokens: it has no line ends then, and
- * may stand in a line of an event stream. ERR_LIMIT, ERR_NOMEM. */
+/* Appends a valid JSON text (or raw members) without the blanks between its tokens: it has no line ends then,
+ * and may stand in a line of an event stream. ERR_LIMIT, ERR_NOMEM. */
 enum err json_compact(struct bytes raw, struct buf *out);
 
 /* The writer: appends to a buf, puts commas by itself. Values are written in order; look at buf.failed once

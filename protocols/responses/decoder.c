@@ -82,14 +82,13 @@ static bool parse(struct llm_decoder *d, struct bytes text)
 
 static void read_usage(struct llm_decoder *d, json_ref usage)
 {
-    struct llm_usage u = {.set = true};
+    struct llm_usage u = {.total_tokens = -1};
     json_ref in = json_get(&d->doc, usage, "input_tokens_details"),
              out = json_get(&d->doc, usage, "output_tokens_details");
     if (!json_is(&d->doc, usage, JSON_OBJECT))
         return;
     field_int(&d->doc, usage, "input_tokens", &u.input_tokens);
     field_int(&d->doc, usage, "output_tokens", &u.output_tokens);
-    u.total_tokens = u.input_tokens + u.output_tokens;
     field_int(&d->doc, usage, "total_tokens", &u.total_tokens);
     field_int(&d->doc, in, "cached_tokens", &u.cached_tokens);
     field_int(&d->doc, in, "cache_write_tokens", &u.cache_write_tokens);

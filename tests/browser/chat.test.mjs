@@ -224,6 +224,33 @@ inBrowser('what a model writes is formatted, and never more than text', async (p
     assert.equal(await overflow(page), 0);
 });
 
+inBrowser('a text that comes a character at a time looks like one that came whole', async (page) => {
+    await page.goto(gw.url('/'));
+    const texts = [
+        RICH,
+        '1. a\n2. b\n\n3. c\n   - d\n     1. e\n4. f',
+        'para\nline two\n\n# Head\n> quote\n> more\n\n---\n- x\n- y\n\nend *it* _is_ ***both*** ** not ** snake_case_name 2*3*4',
+        '```\ncode without an end\n# not a heading',
+        '~~~py\nprint("```")\n~~~\nafter',
+        '``a ` b`` and `unclosed **bold `code` inside** * not a list *',
+        '\n\n  leading\n\n\n\nblank lines\n\n',
+        '- [x] ~~z~~\n10) ten\n11) eleven\n* * *\n<b>&amp;</b>',
+    ];
+    const differing = await page.evaluate(async (list) => {
+        const { MarkdownView } = await import('/markdown.js');
+        const show = (steps) => {
+            const root = document.createElement('div');
+            const view = new MarkdownView(root);
+            for (const step of steps) view.set(step);
+            return root.innerHTML;
+        };
+        return list
+            .map((text) => [show([text]), show(Array.from(text, (_, i) => text.slice(0, i + 1)))])
+            .filter(([whole, grown]) => whole !== grown || !whole);
+    }, texts);
+    assert.deepEqual(differing, []);
+});
+
 inBrowser('a reader who scrolls up is left in peace', async (page) => {
     await enter(page, gw);
     await choose(page, 'long');
@@ -237,6 +264,7 @@ inBrowser('a reader who scrolls up is left in peace', async (page) => {
     await page.locator('#talk').hover();
     await page.mouse.wheel(0, -4000);
     await page.getByRole('button', { name: 'Latest' }).waitFor();
+    await page.mouse.wheel(0, -4000); // text that came meanwhile may have cut the first one short
     await page.waitForFunction(() => document.querySelector('#scroller').scrollTop === 0);
     await answered(page, 1);
     assert.equal(await page.evaluate(() => document.querySelector('#scroller').scrollTop), 0);

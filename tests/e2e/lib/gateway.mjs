@@ -36,6 +36,7 @@ export async function runSluice(args, { env = {}, input } = {}) {
     let stderr = '';
     child.stdout.on('data', (d) => (stdout += d));
     child.stderr.on('data', (d) => (stderr += d));
+    child.stdin.on('error', () => {}); // it need not read, and may have ended already
     child.stdin.end(input ?? '');
     const code = await new Promise((resolve, reject) => {
         child.once('error', reject);

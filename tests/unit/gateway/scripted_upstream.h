@@ -1,6 +1,7 @@
 #pragma once
-/* Stands where gateway/upstream stands, in the tests of the rooms above it: a transfer is a slot whose builder the test
- * appends to. Defines upstream_start and upstream_cancel, so that the linker does not look for the real ones. */
+/* Stands where gateway/upstream stands, in the tests of the rooms above it: a transfer is a slot whose
+ * builder the test appends to. Defines upstream_start and upstream_cancel, so that the linker does not look
+ * for the real ones. */
 #include "gateway/pipeline/pipeline.h"
 #include <stdlib.h>
 
@@ -10,8 +11,8 @@ struct transfer {
     void *ctx;
     const struct config_provider *provider;
     char model[64];
-    size_t n_items;        /* of the request */
-    char last_text[128];   /* of the last message of the request */
+    size_t n_items;      /* of the request */
+    char last_text[128]; /* of the last message of the request */
     bool cancelled;
 };
 
@@ -23,13 +24,15 @@ struct transfer *upstream_start(struct upstream *u UNUSED, const struct upstream
     if (n_transfers == ARRAY_LEN(transfers))
         abort();
     struct transfer *t = &transfers[n_transfers++];
-    *t = (struct transfer){.builder = call->builder, .progress = call->progress, .ctx = call->ctx, .provider = call->provider};
+    *t = (struct transfer){
+        .builder = call->builder, .progress = call->progress, .ctx = call->ctx, .provider = call->provider};
     t->n_items = call->request->n_items;
     memcpy(t->model, call->model.data, MIN(call->model.len, sizeof(t->model) - 1));
     if (t->n_items > 0) {
         const struct llm_item *last = &call->request->items[t->n_items - 1];
         if (last->kind == LLM_ITEM_MESSAGE && last->n_contents > 0)
-            memcpy(t->last_text, last->contents[0].text.data, MIN(last->contents[0].text.len, sizeof(t->last_text) - 1));
+            memcpy(t->last_text, last->contents[0].text.data,
+                   MIN(last->contents[0].text.len, sizeof(t->last_text) - 1));
     }
     return t;
 }
@@ -72,22 +75,24 @@ static UNUSED struct config *test_config(const char *more)
     struct buf report;
     struct config *cfg = NULL;
     buf_init(&report, 65536);
-    snprintf(text, sizeof(text),
-             "listen: [{address: '127.0.0.1:0'}]\n"
-             "workers: 1\n"
-             "providers:\n"
-             "  - {name: a, dialect: chat_completions, base_url: 'http://127.0.0.1:1/v1', allow_plaintext: true}\n"
-             "  - {name: b, dialect: responses, base_url: 'http://127.0.0.1:2/v1', allow_plaintext: true}\n"
-             "models:\n"
-             "  - {name: fast, targets: [{provider: a, model: tiny, weight: 3}, {provider: b, model: big, weight: 1}]}\n"
-             "  - {name: solo, targets: [{provider: a, model: one}]}\n"
-             "  - {name: 'wild-*', targets: [{provider: b, model: 'w-*'}]}\n"
-             "  - {name: 'wild-cat*', targets: [{provider: a, model: cat}]}\n"
-             "keys:\n"
-             "  - {name: dev, plaintext: sk-dev-only, models: ['*']}\n"
-             "  - {name: narrow, plaintext: sk-narrow, models: [solo, 'wild-*']}\n"
-             "%s",
-             more);
+    snprintf(
+        text, sizeof(text),
+        "listen: [{address: '127.0.0.1:0'}]\n"
+        "workers: 1\n"
+        "providers:\n"
+        "  - {name: a, dialect: chat_completions, base_url: 'http://127.0.0.1:1/v1', allow_plaintext: true}\n"
+        "  - {name: b, dialect: responses, base_url: 'http://127.0.0.1:2/v1', allow_plaintext: true}\n"
+        "models:\n"
+        "  - {name: fast, targets: [{provider: a, model: tiny, weight: 3}, {provider: b, model: big, weight: "
+        "1}]}\n"
+        "  - {name: solo, targets: [{provider: a, model: one}]}\n"
+        "  - {name: 'wild-*', targets: [{provider: b, model: 'w-*'}]}\n"
+        "  - {name: 'wild-cat*', targets: [{provider: a, model: cat}]}\n"
+        "keys:\n"
+        "  - {name: dev, plaintext: sk-dev-only, models: ['*']}\n"
+        "  - {name: narrow, plaintext: sk-narrow, models: [solo, 'wild-*']}\n"
+        "%s",
+        more);
     if (config_parse("test", bytes_cstr(text), &report, &cfg) != ERR_OK) {
         fprintf(stderr, "%.*s\n", BYTES_FMT(buf_bytes(&report)));
         abort();

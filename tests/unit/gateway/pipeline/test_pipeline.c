@@ -29,13 +29,17 @@ static const struct {
     {"a\r\nb\rc\nd", "a\nb\nc\nd"},
     {"tab\tstays", "tab\tstays"},
     {"bell\x07 and\x1b[0m del\x7f", "bell and[0m del"},
-    {"e\xCC\x81", "\xC3\xA9"},                                 /* e + combining acute */
-    {"\xE1\x84\x80\xE1\x85\xA1", "\xEA\xB0\x80"},                /* Hangul jamo */
-    {"\xEF\xBC\xA1", "\xEF\xBC\xA1"},                            /* full-width A stays: NFC, not NFKC */
-    {"\xC2\xA0nbsp\xE3\x80\x80", "nbsp"},                        /* NBSP, ideographic space */
-    {"a\xC2\x85" "b\xC2\x9F" "c", "a\nbc"},                      /* NEL, C1 */
-    {"\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x92\xBB", "\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x92\xBB"}, /* ZWJ emoji */
-    {"\xE2\x84\xAB", "\xC3\x85"},                                /* angstrom sign */
+    {"e\xCC\x81", "\xC3\xA9"},                    /* e + combining acute */
+    {"\xE1\x84\x80\xE1\x85\xA1", "\xEA\xB0\x80"}, /* Hangul jamo */
+    {"\xEF\xBC\xA1", "\xEF\xBC\xA1"},             /* full-width A stays: NFC, not NFKC */
+    {"\xC2\xA0nbsp\xE3\x80\x80", "nbsp"},         /* NBSP, ideographic space */
+    {"a\xC2\x85"
+     "b\xC2\x9F"
+     "c",
+     "a\nbc"}, /* NEL, C1 */
+    {"\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x92\xBB",
+     "\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x92\xBB"}, /* ZWJ emoji */
+    {"\xE2\x84\xAB", "\xC3\x85"},                     /* angstrom sign */
     {" \xE2\x80\xA8 ", ""},
 };
 
@@ -77,9 +81,9 @@ END_TEST
 
 START_TEST(test_tool_output_is_not_normalized)
 {
-    struct call *c = call_of(&cfg->keys[0],
-                             "{\"model\":\"solo\",\"input\":[{\"type\":\"function_call_output\",\"call_id\":\"c1\","
-                             "\"output\":\"  e\\u0301\\r\\n \"}]}");
+    struct call *c = call_of(
+        &cfg->keys[0], "{\"model\":\"solo\",\"input\":[{\"type\":\"function_call_output\",\"call_id\":\"c1\","
+                       "\"output\":\"  e\\u0301\\r\\n \"}]}");
     ck_assert_int_eq(stage_normalize(&pipeline, c), STAGE_OK);
     ck_assert(bytes_is(c->request.items[0].text, "  e\xCC\x81\r\n "));
     call_free(c);

@@ -180,6 +180,7 @@ START_TEST(refuses_what_could_be_read_in_two_ways)
     REFUSES("GET / HTTP/1.1\nHost: h\n\n", 400);
     REFUSES("GET / HTTP/1.1\r\nHost: h\nX: y\r\n\r\n", 400);
     REFUSES("GET / HTTP/1.1\r\r\n" H "\r\n", 400);
+    REFUSES("GET / HTTP/2.0\r\n" H "X: a\nY: b\r\n\r\n", 400);
 }
 END_TEST
 

@@ -189,7 +189,7 @@ START_TEST(invites_a_body_or_refuses_it_at_once)
     client_read_until(&c, "HTTP/1.1 100 Continue\r\n\r\n");
     client_send(&c, BYTES("2\r\n{\"\r\n"));
     char rest[256];
-    snprintf(rest, sizeof(rest), "%zx\r\n%s\r\n0\r\n\r\n", LEN(CHAT) - 2, CHAT + 2);
+    snprintf(rest, sizeof(rest), "%zx\r\n%s\r\n0\r\n\r\n", LEN(CHAT) - 2, &CHAT[2]);
     client_send(&c, bytes_cstr(rest));
     client_read_to_end(&c);
     ck_assert(client_has(&c, "HTTP/1.1 200 OK\r\n"));
@@ -373,7 +373,7 @@ int main(void)
     suite_add_tcase(suite, tc);
     suite_add_tcase(suite, quick);
     SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
+    srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

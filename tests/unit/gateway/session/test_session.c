@@ -32,8 +32,9 @@ static struct session *s;
 
 static void setup(void)
 {
-    cfg = test_config("limits: {max_in_flight_per_session: 3, max_queued_per_session: 2, max_lanes_per_session: 4, "
-                      "max_context_bytes: 16KiB}\n");
+    cfg = test_config(
+        "limits: {max_in_flight_per_session: 3, max_queued_per_session: 2, max_lanes_per_session: 4, "
+        "max_context_bytes: 16KiB}\n");
     response_pool_init(&pool, NULL, cfg);
     pipeline_init(&pipeline, cfg, &pool);
     env = (struct session_env){.cfg = cfg, .pipeline = &pipeline};
@@ -183,6 +184,28 @@ START_TEST(test_continuation)
 }
 END_TEST
 
+/* The answer in lane b borrows from what lane a forgets before it ends. */
+START_TEST(test_continuation_outlives_the_lane_that_it_came_from)
+{
+    char json[512];
+    send_text(CREATE ",\"stream_id\":\"a\"}");
+    say(last_transfer(), "first answer");
+    finish(last_transfer());
+    snprintf(json, sizeof(json), CREATE ",\"stream_id\":\"b\",\"previous_response_id\":\"%s\"}",
+             id_in(pull()));
+    send_text(json);
+    send_text(CREATE ",\"stream_id\":\"a\"}");
+    finish(&transfers[2]);
+    pull();
+    finish(&transfers[1]);
+    const char *text = pull();
+    snprintf(json, sizeof(json), CREATE ",\"previous_response_id\":\"%s\"}", id_in(strstr(text, "\"resp_")));
+    send_text(json);
+    ck_assert_uint_eq(n_transfers, 4);
+    ck_assert_uint_eq(transfers[3].n_items, 4); /* hi, first answer, hi, hi */
+}
+END_TEST
+
 START_TEST(test_failure_evicts_what_it_continued)
 {
     char json[512];
@@ -264,7 +287,8 @@ static const struct {
     {CREATE ",\"stream_id\":\"\"}", "invalid_stream_id", "stream_id"},
     {CREATE ",\"stream_id\":\"a b\"}", "invalid_stream_id", "stream_id"},
     {CREATE ",\"temperature\":\"hot\"}", NULL, "temperature"},
-    {CREATE ",\"previous_response_id\":\"resp_none\"}", "previous_response_not_found", "previous_response_id"},
+    {CREATE ",\"previous_response_id\":\"resp_none\"}", "previous_response_not_found",
+     "previous_response_id"},
 };
 
 START_TEST(test_rubbish_is_answered_and_survived)
@@ -320,7 +344,8 @@ END_TEST
 
 static struct exchange *exchange(const char *body, struct api_error *e)
 {
-    return exchange_start(&env, &cfg->keys[0], &dialect_chat_completions, bytes_cstr(body), 1700000000, &carrier, NULL, e);
+    return exchange_start(&env, &cfg->keys[0], &dialect_chat_completions, bytes_cstr(body), 1700000000,
+                          &carrier, NULL, e);
 }
 
 #define CHAT "{\"model\":\"solo\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
@@ -386,7 +411,8 @@ START_TEST(test_exchange_refusals)
     ck_assert_ptr_null(exchange("{\"model\":\"solo\"}", &e));
     ck_assert_int_eq(e.status, 400);
     ck_assert_str_eq(e.param, "messages");
-    ck_assert_ptr_null(exchange("{\"model\":\"none\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}", &e));
+    ck_assert_ptr_null(
+        exchange("{\"model\":\"none\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}", &e));
     ck_assert_int_eq(e.status, 404);
     env.draining = true;
     ck_assert_ptr_null(exchange(CHAT "}", &e));
@@ -411,6 +437,7 @@ static void add_session_tests(TCase *tc)
     tcase_add_test(tc, test_queue_limit);
     tcase_add_test(tc, test_lane_limit);
     tcase_add_test(tc, test_continuation);
+    tcase_add_test(tc, test_continuation_outlives_the_lane_that_it_came_from);
     tcase_add_test(tc, test_failure_evicts_what_it_continued);
     tcase_add_test(tc, test_context_ceiling_is_told);
     tcase_add_test(tc, test_cancel);

@@ -428,6 +428,18 @@ START_TEST(whole_answer)
 }
 END_TEST
 
+START_TEST(absurd_usage)
+{
+    struct feed f;
+    answer(&f, "{\"status\":\"completed\",\"output\":[],\"usage\":{\"input_tokens\":9223372036854775807,"
+               "\"output_tokens\":9223372036854775807,\"output_tokens_details\":{\"reasoning_tokens\":-1}}}");
+    ck_assert_int_eq(f.log.end.usage.input_tokens, LLM_MAX_TOKENS);
+    ck_assert_int_eq(f.log.end.usage.total_tokens, LLM_MAX_TOKENS);
+    ck_assert_int_eq(f.log.end.usage.reasoning_tokens, 0);
+    feed_free(&f);
+}
+END_TEST
+
 START_TEST(whole_answer_failures)
 {
     static const struct {
@@ -515,6 +527,7 @@ int main(void)
         wrong_types,
         mutations,
         whole_answer,
+        absurd_usage,
         whole_answer_failures,
         error_bodies,
     };

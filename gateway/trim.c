@@ -1,0 +1,29 @@
+#include "gateway/trim.h"
+#include "common/attr.h"
+#include <link.h>
+#include <malloc.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static int trim_object(struct dl_phdr_info *info, size_t size UNUSED, void *page_size)
+{
+    uintptr_t page = *(const uintptr_t *)page_size;
+    for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *h = &info->dlpi_phdr[i];
+        if (h->p_type != PT_LOAD || (h->p_flags & PF_W))
+            continue;
+        uintptr_t begin = (info->dlpi_addr + h->p_vaddr) / page * page;
+        uintptr_t end = (info->dlpi_addr + h->p_vaddr + h->p_filesz) / page * page;
+        if (end > begin)
+            (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+    }
+    return 0;
+}
+
+void trim_memory(void)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    (void)malloc_trim(0);
+    (void)dl_iterate_phdr(trim_object, &page);
+}
