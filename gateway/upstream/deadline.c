@@ -30,13 +30,17 @@ static void on_deadline(uv_timer_t *h)
     upstream_tick(u);
 }
 
-static void arm(struct transfer *t, uint64_t due)
+void deadline_arm(struct upstream *u, struct wheel_timer *timer, uint64_t due)
 {
-    struct upstream *u = t->u;
     uint64_t now = uv_now(u->loop), delay = due > now ? due - now : 1;
-    wheel_arm(&u->wheel, &t->timer, now, delay);
+    wheel_arm(&u->wheel, timer, now, delay);
     /* The wheel rounds up to its tick, so that a timer is not early. */
     wake_at(u, now + delay + WHEEL_TICK_MS);
+}
+
+static void arm(struct transfer *t, uint64_t due)
+{
+    deadline_arm(t->u, &t->timer, due);
 }
 
 static void expire(struct transfer *t, const char *code, const char *what, uint64_t ms)

@@ -1,18 +1,19 @@
 #pragma once
 /* What the files of this room share. upstream.c: lives and the tick; origin.c: curl on the loop, one multi
- * handle a provider; transfer.c: one answer's bytes into the log; deadline.c: its four timeouts; fault.c:
- * what went wrong, in words; demo*.c. */
+ * handle a provider; plain.c: answers without TLS on sockets of our own; transfer.c: one answer's bytes into
+ * the log; deadline.c: its four timeouts; fault.c: what went wrong, in words; demo*.c. */
 #include "common/fsm.h"
 #include "common/list.h"
 #include "common/wheel.h"
 #include "gateway/upstream/demo.h"
+#include "gateway/upstream/http1_response.h"
 #include "gateway/upstream/upstream.h"
 #include "protocols/sse/sse.h"
 #include <curl/curl.h>
 
 enum {
     ORIGIN_IDLE_EASIES = 64,        /* easy handles kept for the next transfer */
-    ORIGIN_IDLE_CONNECTIONS = 1024, /* a multi handle closes the oldest idle ones past this */
+    ORIGIN_IDLE_CONNECTIONS = 1024, /* the oldest idle ones past this are closed */
     ORIGIN_MAX_HTTP1 = 16384,       /* connections to one provider that speaks HTTP/1.1 */
     ORIGIN_MAX_HTTP2 = 32, /* to one over TLS, until it is known to speak nothing newer: 100 streams each */
     RECEIVE_BUFFER = 4096, /* bytes a transfer: tokens are small */
@@ -22,6 +23,35 @@ enum {
     MAX_RETRY_AFTER_S = 24 * 60 * 60, /* more is not believed */
     REQUEST_SLACK = 64 * 1024,        /* of a request's body, beside what the client sent */
     DRAIN_MS = 1000, /* how long the rest of a finished answer may take before its connection is given up */
+    IDLE_MS = 118 * 1000,   /* a connection of ours that nobody used for so long; curl's own is the same */
+    INBOX_SIZE = 32 * 1024, /* where all sockets of ours are read */
+    INBOX_ROUNDS = 4,       /* full inboxes from one socket before others have their turn */
+};
+
+struct origin;
+struct transfer;
+struct plain_connection;
+
+/* What brings a transfer's request to its provider and the answer back. `t->result` speaks curl's words
+ * whoever carries it. */
+struct carrier {
+    /* Anything but CURLE_OK: it is over already. */
+    CURLcode (*add)(struct origin *o, struct transfer *t);
+    /* Takes it back; an unfinished one has its connection closed, or its HTTP/2 stream reset. */
+    void (*remove)(struct origin *o, struct transfer *t);
+    /* All of the request is sent, and will not be sent again: its body is not needed any more. */
+    bool (*sent)(const struct transfer *t);
+};
+
+/* plain.c's part of an origin. */
+struct plain {
+    char *head; /* of each request, without what differs; holds the key */
+    size_t head_len;
+    struct list idle; /* connections, the one used last at the end */
+    unsigned n_idle, n_connections;
+    unsigned max_idle, max_connections;
+    uint64_t idle_ms;
+    struct list waiting; /* transfers for which there is no connection left */
 };
 
 /* A provider as the network sees it: made at the first request to it. */
@@ -35,8 +65,10 @@ struct origin {
     CURL *idle[ORIGIN_IDLE_EASIES];
     unsigned n_idle;
     bool tls;
-    int version;                 /* HTTP's, of its last answer; 0: none yet */
-    int limited;                 /* the version that its limit of connections is made for */
+    int version;                   /* HTTP's, of its last answer; 0: none yet */
+    int limited;                   /* the version that its limit of connections is made for */
+    const struct carrier *carrier; /* chosen when it is opened */
+    struct plain plain;
     bool kick;                   /* curl wants to run at once */
     long held[ORIGIN_MAX_HTTP2]; /* local ports of the connections on which a stream was reset in this tick */
     unsigned n_held;
@@ -54,6 +86,7 @@ struct upstream {
     uint64_t deadline_due; /* when `deadline` goes off; UINT64_MAX: not armed */
     struct wheel wheel;
     struct demo demo;
+    char *inbox;        /* of plain.c: for the time of one event */
     unsigned n_handles; /* libuv handles not yet closed */
     bool wishes;        /* an origin is to be kicked or flushed */
     bool ticking;
@@ -86,7 +119,10 @@ struct transfer {
     struct api_error *refusal; /* it cannot even be sent */
 
     /* The request. */
-    CURL *easy;
+    bool carried;                        /* its carrier has it */
+    CURL *easy;                          /* origin.c; plain.c: while it connects */
+    struct plain_connection *connection; /* plain.c */
+    struct list waiting;                 /* in plain.waiting */
     struct buf body;
     struct curl_slist id_header; /* x-request-id, in front of the origin's shared headers */
     char *id_line;
@@ -125,19 +161,33 @@ void transfer_fail(struct transfer *t, const struct api_error *e);
 
 /* origin.c */
 void origin_init(struct origin *o, struct upstream *u, const struct config_provider *p);
-/* Hands the transfer to curl. Anything but CURLE_OK: it is over already. */
+/* Hands the transfer to the origin's carrier, which it makes ready when need be. */
 CURLcode origin_add(struct origin *o, struct transfer *t) MUST_USE;
-/* Takes it back; an unfinished one has its connection closed, or its HTTP/2 stream reset. */
 void origin_remove(struct origin *o, struct transfer *t);
+/* For plain.c: curl shall only connect, with t->easy; then plain_connected is called. */
+CURLcode origin_connect(struct origin *o, struct transfer *t) MUST_USE;
+/* Ends that, connected or not; curl's descriptor is closed. */
+void origin_connect_end(struct origin *o, struct transfer *t);
 /* Runs curl where it asked for a run at once, or must be made to send. */
 void origin_grant_wishes(struct upstream *u);
 /* What a provider speaks decides how many connections it may have. */
 void origin_limit(struct origin *o);
 void origin_close(struct origin *o);
 
+/* plain.c */
+extern const struct carrier plain_carrier;
+/* CURLE_URL_MALFORMAT: the base URL is for curl to carry, or to complain of. */
+CURLcode plain_open(struct origin *o, const char *url) MUST_USE;
+/* CURLE_OK: *fd is connected, and curl's; else why it is not. */
+void plain_connected(struct transfer *t, CURLcode result, curl_socket_t fd);
+void plain_close(struct origin *o);
+
 /* transfer.c */
-size_t transfer_on_header(char *data, size_t size, size_t n, void *ctx);
-size_t transfer_on_body(char *data, size_t size, size_t n, void *ctx);
+/* A line of the head with its line end, the blank one included; also of interim heads and of trailers. False:
+ * too many of them. */
+bool transfer_header(struct transfer *t, struct bytes line) MUST_USE;
+/* Appends and marks. */
+void transfer_body(struct transfer *t, struct bytes part);
 /* The body is over: makes sure that the log ends. */
 void transfer_end(struct transfer *t);
 
@@ -146,6 +196,8 @@ void deadline_init(struct upstream *u);
 void deadline_start(struct transfer *t);
 void deadline_drain(struct transfer *t);
 void deadline_stop(struct transfer *t);
+/* Any other timer on the same wheel. `due`: as uv_now tells the time. */
+void deadline_arm(struct upstream *u, struct wheel_timer *timer, uint64_t due);
 /* An event or a comment has come. */
 void deadline_alive(struct transfer *t);
 

@@ -27,10 +27,17 @@ static void collect_ended(struct origin *o)
     int left;
     while ((m = curl_multi_info_read(o->multi, &left)) != NULL) {
         struct transfer *t = NULL;
+        curl_socket_t fd = CURL_SOCKET_BAD;
+        CURLcode result = m->data.result;
         if (m->msg != CURLMSG_DONE)
             continue;
         curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&t);
-        t->result = m->data.result;
+        if (t->connection) {
+            curl_easy_getinfo(m->easy_handle, CURLINFO_ACTIVESOCKET, &fd);
+            plain_connected(t, result, fd);
+            continue;
+        }
+        t->result = result;
         t->over = true;
         transfer_mark(t);
     }
@@ -229,6 +236,7 @@ static bool make_request_line(struct origin *o)
 
 static void forget(struct origin *o)
 {
+    plain_close(o);
     free_headers(o);
     free(o->url);
     o->url = NULL;
@@ -237,12 +245,22 @@ static void forget(struct origin *o)
     o->multi = NULL;
 }
 
+static const struct carrier curl_carrier;
+
+/* False: no memory. */
+static bool choose_carrier(struct origin *o)
+{
+    CURLcode rc = o->tls ? CURLE_URL_MALFORMAT : plain_open(o, o->url);
+    o->carrier = rc == CURLE_OK ? &plain_carrier : &curl_carrier;
+    return rc != CURLE_OUT_OF_MEMORY;
+}
+
 static bool origin_open(struct origin *o)
 {
     if (o->multi)
         return true;
     o->multi = curl_multi_init();
-    if (!o->multi || !make_request_line(o)) {
+    if (!o->multi || !make_request_line(o) || !choose_carrier(o)) {
         forget(o);
         return false;
     }
@@ -286,6 +304,17 @@ static bool trust(CURL *e)
     return true;
 }
 
+static size_t on_header(char *data, size_t size, size_t n, void *ctx)
+{
+    return transfer_header(ctx, bytes_of(data, size * n)) ? size * n : 0;
+}
+
+static size_t on_body(char *data, size_t size, size_t n, void *ctx)
+{
+    transfer_body(ctx, bytes_of(data, size * n));
+    return size * n;
+}
+
 /* What is the same for every request to this provider. */
 static CURL *easy_new(const struct origin *o)
 {
@@ -313,9 +342,10 @@ static CURL *easy_new(const struct origin *o)
     curl_easy_setopt(e, CURLOPT_TCP_KEEPINTVL, 10L);
     curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)o->u->cfg->timeouts.connect);
+    curl_easy_setopt(e, CURLOPT_CONNECT_ONLY, o->carrier == &plain_carrier ? 1L : 0L);
     curl_easy_setopt(e, CURLOPT_POST, 1L);
-    curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, transfer_on_header);
-    curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, transfer_on_body);
+    curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
     return e;
 }
 
@@ -334,28 +364,53 @@ static CURLcode set_request(struct origin *o, struct transfer *t, CURL *e)
         t->id_header = (struct curl_slist){.data = t->id_line, .next = o->headers};
         headers = &t->id_header;
     }
-    curl_easy_setopt(e, CURLOPT_PRIVATE, t);
     curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
     curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
-    curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->detail);
     curl_easy_setopt(e, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body.len);
     return curl_easy_setopt(e, CURLOPT_POSTFIELDS, t->body.data);
+}
+
+/* Takes an easy handle, and gives it to the multi handle. */
+static CURLcode start(struct origin *o, struct transfer *t,
+                      CURLcode (*set)(struct origin *, struct transfer *, CURL *))
+{
+    CURL *e = o->n_idle > 0 ? o->idle[--o->n_idle] : easy_new(o);
+    if (!e)
+        return CURLE_OUT_OF_MEMORY;
+    curl_easy_setopt(e, CURLOPT_PRIVATE, t);
+    curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->detail);
+    if ((set && set(o, t, e) != CURLE_OK) || curl_multi_add_handle(o->multi, e) != CURLM_OK) {
+        curl_easy_cleanup(e);
+        return CURLE_OUT_OF_MEMORY;
+    }
+    t->easy = e;
+    return CURLE_OK;
+}
+
+CURLcode origin_connect(struct origin *o, struct transfer *t)
+{
+    return start(o, t, NULL);
+}
+
+static CURLcode curl_add(struct origin *o, struct transfer *t)
+{
+    return start(o, t, set_request);
 }
 
 CURLcode origin_add(struct origin *o, struct transfer *t)
 {
     if (!origin_open(o))
         return CURLE_OUT_OF_MEMORY;
-    CURL *e = o->n_idle > 0 ? o->idle[--o->n_idle] : easy_new(o);
-    if (!e)
-        return CURLE_OUT_OF_MEMORY;
-    if (set_request(o, t, e) != CURLE_OK || curl_multi_add_handle(o->multi, e) != CURLM_OK) {
-        curl_easy_cleanup(e);
-        return CURLE_OUT_OF_MEMORY;
-    }
-    t->easy = e;
-    return CURLE_OK;
+    CURLcode rc = o->carrier->add(o, t);
+    t->carried = rc == CURLE_OK;
+    return rc;
+}
+
+void origin_remove(struct origin *o, struct transfer *t)
+{
+    t->carried = false;
+    o->carrier->remove(o, t);
 }
 
 /* An HTTP/2 stream's reset stays in curl's buffer until something else happens on its connection. If nobody
@@ -374,17 +429,37 @@ static void remove_unfinished(struct origin *o, CURL *e)
     curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 0L);
 }
 
-void origin_remove(struct origin *o, struct transfer *t)
+static void give_back(struct origin *o, struct transfer *t)
 {
-    CURL *e = t->easy;
+    curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, NULL);
+    easy_release(o, t->easy);
     t->easy = NULL;
-    if (t->over)
-        curl_multi_remove_handle(o->multi, e);
-    else
-        remove_unfinished(o, e);
-    curl_easy_setopt(e, CURLOPT_ERRORBUFFER, NULL);
-    easy_release(o, e);
 }
+
+void origin_connect_end(struct origin *o, struct transfer *t)
+{
+    curl_multi_remove_handle(o->multi, t->easy);
+    give_back(o, t);
+}
+
+static void curl_remove(struct origin *o, struct transfer *t)
+{
+    if (t->over)
+        curl_multi_remove_handle(o->multi, t->easy);
+    else
+        remove_unfinished(o, t->easy);
+    give_back(o, t);
+}
+
+/* curl does not read the body again once all is sent and an answer has begun. */
+static bool curl_sent(const struct transfer *t)
+{
+    curl_off_t sent = 0;
+    return curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &sent) == CURLE_OK &&
+           (size_t)sent == t->body.len;
+}
+
+static const struct carrier curl_carrier = {.add = curl_add, .remove = curl_remove, .sent = curl_sent};
 
 static void on_timer_closed(uv_handle_t *h)
 {

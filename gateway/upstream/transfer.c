@@ -1,4 +1,5 @@
-/* One answer's bytes into its log. The callbacks here run inside curl: they only append and mark. */
+/* One answer's bytes into its log. What is called with bytes may be inside curl: it only appends and marks.
+ */
 #include "common/log.h"
 #include "gateway/upstream/internal.h"
 
@@ -32,18 +33,16 @@ static void note_header(struct transfer *t, struct bytes name, struct bytes valu
     }
 }
 
-size_t transfer_on_header(char *data, size_t size, size_t n, void *ctx)
+bool transfer_header(struct transfer *t, struct bytes line)
 {
-    struct transfer *t = ctx;
-    struct bytes line = bytes_of(data, size * n);
     t->head_bytes += line.len;
     if (t->head_bytes > MAX_HEAD)
-        return 0;
+        return false;
     while (line.len > 0 && (line.data[line.len - 1] == '\n' || line.data[line.len - 1] == '\r'))
         line.len--;
     const char *colon = memchr(line.data, ':', line.len);
     if (t->kind != BODY_NONE)
-        return size * n; /* a trailer */
+        return true; /* a trailer */
     if (line.len == 0)
         t->head_done = t->status >= 200;
     else if (bytes_starts(line, BYTES("HTTP/")))
@@ -51,7 +50,7 @@ size_t transfer_on_header(char *data, size_t size, size_t n, void *ctx)
     else if (colon)
         note_header(t, bytes_of(line.data, (size_t)(colon - line.data)),
                     bytes_trim_ows(bytes_skip(line, (size_t)(colon + 1 - line.data))));
-    return size * n;
+    return true;
 }
 
 static void on_event(void *ctx, const struct sse_event *e)
@@ -135,25 +134,21 @@ static void collect_error(struct transfer *t, struct bytes data)
     t->abort = true;
 }
 
-size_t transfer_on_body(char *data, size_t size, size_t n, void *ctx)
+void transfer_body(struct transfer *t, struct bytes part)
 {
-    struct transfer *t = ctx;
-    struct bytes part = bytes_of(data, size * n);
     if (!t->owned || t->builder->log->ended)
-        return part.len;
+        return;
     if (t->kind == BODY_NONE)
         begin_body(t);
-    if (t->builder->log->ended)
-        part.len = 0;
-    else if (t->kind == BODY_EVENTS)
+    bool refused = t->builder->log->ended;
+    if (!refused && t->kind == BODY_EVENTS)
         feed_events(t, part);
-    else if (t->kind == BODY_JSON)
+    else if (!refused && t->kind == BODY_JSON)
         collect_json(t, part);
-    else
+    else if (!refused)
         collect_error(t, part);
     if (t->news)
         transfer_mark(t);
-    return size * n;
 }
 
 static void fail_by_status(struct transfer *t)
@@ -188,7 +183,7 @@ void transfer_end(struct transfer *t)
         begin_body(t);
     if (t->kind == BODY_ERROR && !log->ended) {
         fail_by_status(t);
-    } else if (t->kind == BODY_EVENTS) {
+    } else if (t->kind == BODY_EVENTS && t->result != CURLE_WEIRD_SERVER_REPLY) {
         /* However it ended, the dialect knows whether the answer is whole. */
         t->dialect->decode_end(t->decoder);
     } else if (t->kind == BODY_JSON && t->result == CURLE_OK) {

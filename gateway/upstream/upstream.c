@@ -39,7 +39,7 @@ void transfer_fail(struct transfer *t, const struct api_error *e)
 static void destroy(struct transfer *t)
 {
     struct upstream *u = t->u;
-    if (t->easy)
+    if (t->carried)
         origin_remove(t->origin, t);
     demo_free(&u->demo, t->demo);
     fsm_move(&t->state, TRANSFER_GONE);
@@ -85,16 +85,14 @@ static void tell_owner(struct transfer *t)
 
 static bool worth_draining(const struct transfer *t, enum llm_event_type terminal)
 {
-    return t->easy && !t->over && !t->abort &&
+    return t->carried && !t->over && !t->abort &&
            (terminal == LLM_EV_COMPLETED || terminal == LLM_EV_INCOMPLETE);
 }
 
-/* A long conversation need not be kept for the time of its answer. Nothing is sent twice once an answer has
- * begun. */
+/* A long conversation need not be kept for the time of its answer. */
 static void drop_request(struct transfer *t)
 {
-    curl_off_t sent = 0;
-    if (curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &sent) == CURLE_OK && (size_t)sent == t->body.len)
+    if (t->carried && t->origin->carrier->sent(t))
         buf_free(&t->body);
 }
 
@@ -168,7 +166,9 @@ struct upstream *upstream_new(uv_loop_t *loop, const struct config *cfg)
     if (!u)
         return NULL;
     u->origins = calloc(cfg->n_providers ? cfg->n_providers : 1, sizeof(*u->origins));
-    if (!u->origins || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    u->inbox = malloc(INBOX_SIZE);
+    if (!u->origins || !u->inbox || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        free(u->inbox);
         free(u->origins);
         free(u);
         return NULL;
@@ -228,6 +228,7 @@ void upstream_free(struct upstream *u)
         return;
     assert(u->n_handles == 0 && u->n_live == 0);
     curl_global_cleanup();
+    free(u->inbox);
     free(u->origins);
     free(u);
 }
@@ -315,6 +316,7 @@ struct transfer *upstream_start(struct upstream *u, const struct upstream_call *
     fsm_init(&t->state, &transfer_fsm, TRANSFER_WAITING);
     list_init(&t->node);
     list_init(&t->work);
+    list_init(&t->waiting);
     list_append(&u->live, &t->node);
     u->n_live++;
     wheel_timer_init(&t->timer, NULL);

@@ -28,7 +28,9 @@ struct fake_conn {
     struct fake_conn *next;
     struct fake_reply reply;
     size_t sent, len;
-    char request[FAKE_MAX_REQUEST];
+    char request[FAKE_MAX_REQUEST]; /* no more of a longer one is kept */
+    size_t got;                     /* all of it */
+    uint64_t body_hash;
     bool closing;
     unsigned open_handles;
 };
@@ -40,6 +42,8 @@ struct fake {
     unsigned connections, requests, peer_closed;
     struct fake_conn *conns;
     char last_request[FAKE_MAX_REQUEST];
+    uint64_t last_body_hash;
+    char rest[FAKE_MAX_REQUEST];
     /* NULL: the request is only noted. `n`: 0 for the first. */
     const struct fake_reply *(*reply)(struct fake *f, unsigned n);
     const struct fake_reply *every; /* when `reply` is NULL */
@@ -113,7 +117,9 @@ static void fake_answer(struct fake_conn *c)
     struct fake *f = c->fake;
     const struct fake_reply *r = f->reply ? f->reply(f, f->requests) : f->every;
     memcpy(f->last_request, c->request, c->len + 1);
-    c->len = 0;
+    f->last_body_hash = c->body_hash;
+    c->len = c->got = 0;
+    c->body_hash = 0;
     f->requests++;
     if (!r)
         return;
@@ -132,23 +138,38 @@ static void fake_answer(struct fake_conn *c)
 static void fake_room(uv_handle_t *h, size_t hint, uv_buf_t *ret)
 {
     struct fake_conn *c = h->data;
+    size_t left = sizeof(c->request) - 1 - c->len;
     (void)hint;
-    *ret = uv_buf_init(c->request + c->len, (unsigned)(sizeof(c->request) - 1 - c->len));
+    *ret = left > 0 ? uv_buf_init(c->request + c->len, (unsigned)left)
+                    : uv_buf_init(c->fake->rest, sizeof(c->fake->rest));
+}
+
+static inline uint64_t fake_hash(uint64_t hash, const char *data, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        hash = hash * 31 + (unsigned char)data[i];
+    return hash;
 }
 
 static void fake_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 {
     struct fake_conn *c = s->data;
-    (void)b;
     if (n < 0) {
         c->fake->peer_closed++;
         fake_conn_close(c, false);
         return;
     }
-    c->len += (size_t)n;
+    size_t before = c->got;
+    c->got += (size_t)n;
+    if (b->base != c->fake->rest)
+        c->len += (size_t)n;
     c->request[c->len] = '\0';
-    const char *body = strstr(c->request, "\r\n\r\n"), *length = strstr(c->request, "Content-Length: ");
-    if (body && length && c->len >= (size_t)(body + 4 - c->request) + strtoul(length + 16, NULL, 10))
+    const char *end = strstr(c->request, "\r\n\r\n"), *length = strstr(c->request, "Content-Length: ");
+    if (!end || !length)
+        return;
+    size_t head = (size_t)(end + 4 - c->request), skip = before < head ? head - before : 0;
+    c->body_hash = fake_hash(c->body_hash, b->base + skip, (size_t)n - skip);
+    if (c->got >= head + strtoul(length + 16, NULL, 10))
         fake_answer(c);
 }
 

@@ -366,10 +366,9 @@ START_TEST(closing_takes_down_what_runs)
 }
 END_TEST
 
-int main(void)
+static TCase *tests(const char *name, void (*choose)(void))
 {
-    Suite *s = suite_create("upstream");
-    TCase *c = tcase_create("transfers");
+    TCase *c = tcase_create(name);
     tcase_set_timeout(c, 60);
     tcase_add_test(c, an_answer_streams_into_the_log);
     tcase_add_test(c, what_comes_together_is_told_once);
@@ -388,7 +387,15 @@ int main(void)
     tcase_add_test(c, started_inside_progress);
     tcase_add_test(c, cancel_inside_the_last_progress_changes_nothing);
     tcase_add_test(c, closing_takes_down_what_runs);
-    suite_add_tcase(s, c);
+    tcase_add_unchecked_fixture(c, choose, NULL);
+    return c;
+}
+
+int main(void)
+{
+    Suite *s = suite_create("upstream");
+    suite_add_tcase(s, tests("transfers", rig_choose_plain));
+    suite_add_tcase(s, tests("transfers, by curl", rig_choose_curl));
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
     int failed = srunner_ntests_failed(r);

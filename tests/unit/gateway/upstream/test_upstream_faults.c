@@ -357,7 +357,7 @@ START_TEST(an_error_whose_body_hangs_is_told_as_the_error)
         .bytes = "HTTP/1.1 429 Slow\r\nContent-Length: 99\r\nRetry-After: 3\r\n\r\nwait"};
     struct ask a;
     rig_open(&rig, false);
-    rig.cfg.timeouts.first_token = 50;
+    rig.cfg.timeouts.first_token = 500;
     rig_start(&rig);
     rig.fake.every = &half;
     ask_start(&a, &rig);
@@ -394,10 +394,9 @@ START_TEST(answers_that_are_too_large)
 }
 END_TEST
 
-int main(void)
+static TCase *tests(const char *name, void (*choose)(void))
 {
-    Suite *s = suite_create("upstream faults");
-    TCase *c = tcase_create("faults");
+    TCase *c = tcase_create(name);
     tcase_set_timeout(c, 60);
     tcase_add_test(c, statuses_are_the_dialects_to_read);
     tcase_add_test(c, an_error_that_never_ends_is_cut);
@@ -417,7 +416,15 @@ int main(void)
     tcase_add_test(c, total_timeout);
     tcase_add_test(c, an_error_whose_body_hangs_is_told_as_the_error);
     tcase_add_test(c, answers_that_are_too_large);
-    suite_add_tcase(s, c);
+    tcase_add_unchecked_fixture(c, choose, NULL);
+    return c;
+}
+
+int main(void)
+{
+    Suite *s = suite_create("upstream faults");
+    suite_add_tcase(s, tests("faults", rig_choose_plain));
+    suite_add_tcase(s, tests("faults, by curl", rig_choose_curl));
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
     int failed = srunner_ntests_failed(r);

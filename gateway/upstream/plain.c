@@ -1,0 +1,451 @@
+/* Answers over plain HTTP/1.1. curl finds the provider and connects; from then on the socket is ours: one
+ * recv a token, and nothing else. libuv watches it for reading from its first to its last day, so that
+ * nothing is re-armed between tokens and an idle connection that its provider closes is known at once. */
+#include "common/log.h"
+#include "gateway/upstream/internal.h"
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { TAIL_SIZE = MAX_REQUEST_ID + 128 };
+
+struct plain_connection {
+    uv_poll_t poll;
+    struct origin *origin;
+    struct transfer *transfer; /* NULL: idle */
+    struct list idle;          /* in plain.idle */
+    struct wheel_timer unused; /* runs while idle */
+    int fd;                    /* -1: curl is still connecting */
+    bool polled;               /* `poll` is to be closed */
+    bool used;                 /* has carried an answer before this one */
+    bool writing;              /* watched for writing too */
+    bool send_failed;          /* nothing more can be sent; an answer may still be there to read */
+    bool answered;             /* something of the answer has come */
+    bool spare;                /* the answer is over, and the next request may follow it */
+    char tail[TAIL_SIZE];      /* of the request's head */
+    size_t tail_len, sent, total;
+    struct http1_response response;
+};
+
+/* ---- The head of all requests ---- */
+
+static bool is_ascii(const char *s)
+{
+    while (*s > ' ' && *s <= '~')
+        s++;
+    return *s == '\0';
+}
+
+static CURLcode get_part(CURLU *u, CURLUPart what, unsigned flags, char **ret)
+{
+    CURLUcode rc = curl_url_get(u, what, ret, flags);
+    if (rc == CURLUE_NO_PORT || rc == CURLUE_NO_QUERY || rc == CURLUE_NO_USER || rc == CURLUE_NO_PASSWORD)
+        return CURLE_OK;
+    if (rc == CURLUE_OUT_OF_MEMORY)
+        return CURLE_OUT_OF_MEMORY;
+    return rc == CURLUE_OK ? CURLE_OK : CURLE_URL_MALFORMAT;
+}
+
+enum url_part { SCHEME, USER, PASSWORD, HOST, PORT, PATH, QUERY, N_URL_PARTS };
+
+static enum err write_head(struct buf *b, const char *const part[N_URL_PARTS],
+                           const struct curl_slist *headers)
+{
+    buf_printf(b, "POST %s%s%s HTTP/1.1\r\n", part[PATH], part[QUERY] ? "?" : "",
+               part[QUERY] ? part[QUERY] : "");
+    buf_printf(b, "Host: %s%s%s\r\nUser-Agent: sluice/" SLUICE_VERSION "\r\n", part[HOST],
+               part[PORT] ? ":" : "", part[PORT] ? part[PORT] : "");
+    for (; headers; headers = headers->next) {
+        struct bytes line = bytes_cstr(headers->data);
+        if (line.data[line.len - 1] == ':')
+            continue; /* one that curl shall not send */
+        buf_append_bytes(b, line);
+        buf_append_bytes(b, BYTES("\r\n"));
+    }
+    return b->failed ? ERR_NOMEM : ERR_OK;
+}
+
+static CURLcode make_head(struct origin *o, size_t url_len, const char *const part[N_URL_PARTS])
+{
+    struct buf b;
+    size_t room = 2 * url_len + 256;
+    for (const struct curl_slist *h = o->headers; h; h = h->next)
+        room += strlen(h->data) + 2;
+    buf_init(&b, room);
+    /* All at once: growing would leave copies of the key behind. */
+    if (buf_reserve(&b, room) != ERR_OK || write_head(&b, part, o->headers) != ERR_OK) {
+        buf_free(&b);
+        return CURLE_OUT_OF_MEMORY;
+    }
+    o->plain.head = b.data;
+    o->plain.head_len = b.len;
+    return CURLE_OK;
+}
+
+CURLcode plain_open(struct origin *o, const char *url)
+{
+    static const CURLUPart wanted[N_URL_PARTS] = {
+        [SCHEME] = CURLUPART_SCHEME, [USER] = CURLUPART_USER, [PASSWORD] = CURLUPART_PASSWORD,
+        [HOST] = CURLUPART_HOST,     [PORT] = CURLUPART_PORT, [PATH] = CURLUPART_PATH,
+        [QUERY] = CURLUPART_QUERY};
+    char *part[N_URL_PARTS] = {0};
+    CURLU *u = curl_url();
+    CURLcode rc = u ? CURLE_OK : CURLE_OUT_OF_MEMORY;
+    if (u && curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK)
+        rc = CURLE_URL_MALFORMAT;
+    for (size_t i = 0; rc == CURLE_OK && i < N_URL_PARTS; i++)
+        rc = get_part(u, wanted[i], i == PORT ? CURLU_NO_DEFAULT_PORT : 0, &part[i]);
+    /* Passwords and international names are curl's to translate. */
+    if (rc == CURLE_OK &&
+        (strcmp(part[SCHEME], "http") != 0 || part[USER] || part[PASSWORD] || !is_ascii(part[HOST])))
+        rc = CURLE_URL_MALFORMAT;
+    if (rc == CURLE_OK)
+        rc = make_head(o, strlen(url), (const char *const *)part);
+    for (size_t i = 0; i < N_URL_PARTS; i++)
+        curl_free(part[i]);
+    curl_url_cleanup(u);
+    if (rc != CURLE_OK)
+        return rc;
+    list_init(&o->plain.idle);
+    list_init(&o->plain.waiting);
+    o->plain.max_connections = ORIGIN_MAX_HTTP1;
+    o->plain.max_idle = ORIGIN_IDLE_CONNECTIONS;
+    o->plain.idle_ms = IDLE_MS;
+    return CURLE_OK;
+}
+
+/* ---- Connections ---- */
+
+static void on_closed(uv_handle_t *h)
+{
+    struct plain_connection *c = CONTAINER_OF((uv_poll_t *)h, struct plain_connection, poll);
+    upstream_handle_closed(h, c->origin->u);
+    free(c);
+}
+
+static void close_connection(struct plain_connection *c)
+{
+    struct plain *p = &c->origin->plain;
+    if (list_linked(&c->idle))
+        p->n_idle--;
+    list_remove(&c->idle);
+    wheel_cancel(&c->origin->u->wheel, &c->unused);
+    http1_response_free(&c->response);
+    p->n_connections--;
+    if (c->polled)
+        uv_close((uv_handle_t *)&c->poll, on_closed);
+    if (c->fd >= 0)
+        close(c->fd);
+    if (!c->polled)
+        free(c);
+}
+
+static void on_unused(struct wheel_timer *timer)
+{
+    close_connection(CONTAINER_OF(timer, struct plain_connection, unused));
+}
+
+static void make_idle(struct plain_connection *c)
+{
+    struct origin *o = c->origin;
+    c->used = true;
+    http1_response_reset(&c->response);
+    list_append(&o->plain.idle, &c->idle);
+    deadline_arm(o->u, &c->unused, uv_now(o->u->loop) + o->plain.idle_ms);
+    if (++o->plain.n_idle > o->plain.max_idle)
+        close_connection(LIST_FIRST(&o->plain.idle, struct plain_connection, idle));
+}
+
+/* The one that was used last: the others may grow old and go. */
+static struct plain_connection *take_idle(struct plain *p)
+{
+    struct plain_connection *c = CONTAINER_OF(p->idle.prev, struct plain_connection, idle);
+    list_remove(&c->idle);
+    p->n_idle--;
+    wheel_cancel(&c->origin->u->wheel, &c->unused);
+    return c;
+}
+
+static CURLcode connect_anew(struct origin *o, struct transfer *t)
+{
+    struct plain_connection *c = calloc(1, sizeof(*c));
+    if (!c)
+        return CURLE_OUT_OF_MEMORY;
+    c->origin = o;
+    c->transfer = t;
+    c->fd = -1;
+    list_init(&c->idle);
+    wheel_timer_init(&c->unused, on_unused);
+    http1_response_init(&c->response, MAX_HEAD);
+    o->plain.n_connections++;
+    CURLcode rc = origin_connect(o, t);
+    if (rc == CURLE_OK)
+        t->connection = c;
+    else
+        close_connection(c);
+    return rc;
+}
+
+/* ---- The request ---- */
+
+static void on_socket_event(uv_poll_t *h, int status, int events);
+
+static void watch(struct plain_connection *c, bool writing)
+{
+    if (c->writing == writing)
+        return;
+    c->writing = writing;
+    uv_poll_start(&c->poll, writing ? UV_READABLE | UV_WRITABLE : UV_READABLE, on_socket_event);
+}
+
+/* What is left of the request, of its three parts. */
+static size_t what_to_send(const struct plain_connection *c, struct iovec out[3])
+{
+    const struct plain *p = &c->origin->plain;
+    const struct bytes parts[] = {
+        {p->head, p->head_len}, {c->tail, c->tail_len}, buf_bytes(&c->transfer->body)};
+    size_t skip = c->sent, n = 0;
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        size_t over = MIN(skip, parts[i].len);
+        skip -= over;
+        if (over < parts[i].len)
+            out[n++] = (struct iovec){(void *)(uintptr_t)(parts[i].data + over), parts[i].len - over};
+    }
+    return n;
+}
+
+static void send_request(struct plain_connection *c)
+{
+    while (c->sent < c->total && !c->send_failed) {
+        struct iovec parts[3];
+        struct msghdr m = {.msg_iov = parts, .msg_iovlen = what_to_send(c, parts)};
+        ssize_t n = sendmsg(c->fd, &m, MSG_NOSIGNAL);
+        if (n >= 0) {
+            c->sent += (size_t)n;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            watch(c, true);
+            return;
+        } else if (errno != EINTR) {
+            c->send_failed = true; /* reading meets the cause, behind what the provider still said */
+        }
+    }
+    watch(c, false);
+}
+
+static void begin(struct plain_connection *c, struct transfer *t)
+{
+    int n = snprintf(c->tail, sizeof(c->tail), "%s%sContent-Length: %zu\r\n\r\n",
+                     t->id_line ? t->id_line : "", t->id_line ? "\r\n" : "", t->body.len);
+    assert(n > 0 && (size_t)n < sizeof(c->tail));
+    c->transfer = t;
+    t->connection = c;
+    c->tail_len = (size_t)n;
+    c->sent = 0;
+    c->total = c->origin->plain.head_len + c->tail_len + t->body.len;
+    c->answered = c->spare = false;
+    send_request(c);
+}
+
+/* ---- The answer ---- */
+
+static void over(struct transfer *t, CURLcode result)
+{
+    t->result = result;
+    t->over = true;
+    transfer_mark(t);
+}
+
+static void feed(struct plain_connection *c, struct bytes in)
+{
+    struct transfer *t = c->transfer;
+    struct bytes part;
+    for (;;) {
+        switch (http1_response_next(&c->response, &in, &part)) {
+        case RESPONSE_MORE:
+            return;
+        case RESPONSE_HEAD_LINE:
+            if (transfer_header(t, part))
+                break;
+            over(t, CURLE_WRITE_ERROR);
+            return;
+        case RESPONSE_BODY:
+            transfer_body(t, part);
+            break;
+        case RESPONSE_END:
+            c->spare = http1_response_keeps(&c->response) && in.len == 0 && c->sent == c->total;
+            over(t, CURLE_OK);
+            return;
+        default:
+            over(t, CURLE_WEIRD_SERVER_REPLY);
+            return;
+        }
+    }
+}
+
+/* A provider may close an idle connection just when it is used again. Nothing has come back: once, on a new
+ * connection, the request is sent again. */
+static void try_again(struct plain_connection *c)
+{
+    struct transfer *t = c->transfer;
+    t->connection = NULL;
+    close_connection(c);
+    CURLcode rc = connect_anew(t->origin, t);
+    if (rc != CURLE_OK)
+        over(t, rc);
+}
+
+/* The connection has ended; error: errno, or 0. */
+static void on_end(struct plain_connection *c, int error)
+{
+    struct transfer *t = c->transfer;
+    if (c->used && !c->answered && t->owned && !t->abort) {
+        try_again(c);
+        return;
+    }
+    if (error)
+        snprintf(t->detail, sizeof(t->detail), "%s", strerror(error));
+    if (!error && http1_response_whole_at_close(&c->response))
+        over(t, CURLE_OK);
+    else if (c->send_failed && !c->answered)
+        over(t, CURLE_SEND_ERROR);
+    else if (error)
+        over(t, CURLE_RECV_ERROR);
+    else
+        over(t, t->head_done ? CURLE_PARTIAL_FILE : CURLE_GOT_NOTHING);
+}
+
+/* `to_the_end`: the socket has failed; what came before that is still there to be read. */
+static void receive(struct plain_connection *c, bool to_the_end)
+{
+    struct transfer *t = c->transfer;
+    char *inbox = c->origin->u->inbox;
+    for (int round = 0; to_the_end || round < INBOX_ROUNDS; round++) {
+        ssize_t n = recv(c->fd, inbox, INBOX_SIZE, 0);
+        if (n <= 0) {
+            int error = n < 0 ? errno : 0;
+            if (error == EINTR)
+                continue;
+            if (to_the_end || (error != EAGAIN && error != EWOULDBLOCK))
+                on_end(c, error);
+            return;
+        }
+        c->answered = true;
+        feed(c, bytes_of(inbox, (size_t)n));
+        if (t->over || (n < INBOX_SIZE && !to_the_end))
+            return;
+    }
+}
+
+static void on_socket_event(uv_poll_t *h, int status, int events)
+{
+    struct plain_connection *c = CONTAINER_OF(h, struct plain_connection, poll);
+    struct upstream *u = c->origin->u;
+    if (!c->transfer) {
+        close_connection(c); /* closed by its provider, or it speaks without being asked */
+        return;
+    }
+    if (events & UV_WRITABLE)
+        send_request(c);
+    if (status < 0 || (events & UV_READABLE))
+        receive(c, status < 0);
+    upstream_tick(u);
+}
+
+/* curl's descriptor goes with its handle; a second one keeps the connection. */
+static CURLcode take_socket(struct plain_connection *c, curl_socket_t fd)
+{
+    struct upstream *u = c->origin->u;
+    c->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (c->fd < 0)
+        return CURLE_COULDNT_CONNECT;
+    if (uv_poll_init_socket(u->loop, &c->poll, c->fd) != 0)
+        return CURLE_OUT_OF_MEMORY;
+    c->polled = true;
+    u->n_handles++;
+    return uv_poll_start(&c->poll, UV_READABLE, on_socket_event) == 0 ? CURLE_OK : CURLE_OUT_OF_MEMORY;
+}
+
+void plain_connected(struct transfer *t, CURLcode result, curl_socket_t fd)
+{
+    if (result == CURLE_OK)
+        result = take_socket(t->connection, fd);
+    origin_connect_end(t->origin, t);
+    if (result == CURLE_OK)
+        begin(t->connection, t);
+    else
+        over(t, result);
+}
+
+/* ---- The carrier ---- */
+
+static CURLcode plain_add(struct origin *o, struct transfer *t)
+{
+    struct plain *p = &o->plain;
+    if (p->n_idle == 0 && p->n_connections >= p->max_connections) {
+        list_append(&p->waiting, &t->waiting);
+        return CURLE_OK;
+    }
+    if (p->n_idle == 0)
+        return connect_anew(o, t);
+    begin(take_idle(p), t);
+    return CURLE_OK;
+}
+
+/* A connection has become free, or has gone. */
+static void serve_waiting(struct origin *o)
+{
+    struct plain *p = &o->plain;
+    while (!list_empty(&p->waiting) && (p->n_idle > 0 || p->n_connections < p->max_connections)) {
+        struct transfer *t = LIST_FIRST(&p->waiting, struct transfer, waiting);
+        list_remove(&t->waiting);
+        CURLcode rc = t->abort ? CURLE_OK : plain_add(o, t);
+        if (rc == CURLE_OK)
+            continue;
+        t->result = rc;
+        t->over = true;
+        transfer_schedule(t);
+    }
+}
+
+static void plain_remove(struct origin *o, struct transfer *t)
+{
+    struct plain_connection *c = t->connection;
+    list_remove(&t->waiting);
+    if (t->easy)
+        origin_connect_end(o, t);
+    if (!c)
+        return;
+    t->connection = NULL;
+    c->transfer = NULL;
+    if (c->spare)
+        make_idle(c);
+    else
+        close_connection(c);
+    serve_waiting(o);
+}
+
+static bool plain_sent(const struct transfer *t)
+{
+    const struct plain_connection *c = t->connection;
+    return c && c->answered && c->sent == c->total;
+}
+
+void plain_close(struct origin *o)
+{
+    struct plain *p = &o->plain;
+    if (!p->head)
+        return;
+    LIST_EACH(&p->idle, node)
+    {
+        close_connection(CONTAINER_OF(node, struct plain_connection, idle));
+    }
+    explicit_bzero(p->head, p->head_len);
+    free(p->head);
+    p->head = NULL;
+}
+
+const struct carrier plain_carrier = {.add = plain_add, .remove = plain_remove, .sent = plain_sent};

@@ -1,0 +1,341 @@
+/* Connections that are the gateway's own: when they are used again, when not, and what is sent on them. */
+#include "gateway/upstream/internal.h"
+#include "rig.h"
+
+#define HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+#define ANSWER "data: Hello\n\ndata: end\n\n"
+
+static struct rig rig;
+
+static const struct fake_reply hello = {.bytes = HEAD "Content-Length: 24\r\n\r\n" ANSWER};
+
+static const struct plain *pool(void)
+{
+    return &rig.up->origins[0].plain;
+}
+
+static void hear_hello(struct ask *a)
+{
+    RUN_UNTIL(&rig, a->ended);
+    ck_assert_int_eq(a->log.terminal, LLM_EV_COMPLETED);
+    ck_text(a, "Hello");
+    ask_free(a);
+}
+
+START_TEST(the_request_line_and_host_are_the_base_urls)
+{
+    static const struct {
+        const char *before, *after, *line;
+    } cases[] = {
+        {"http://127.0.0.1", "", "POST /words HTTP/1.1\r\nHost: 127.0.0.1:"},
+        {"http://127.0.0.1", "/a/b?c=d&e=", "POST /a/b?c=d&e=/words HTTP/1.1\r\nHost: 127.0.0.1:"},
+        {"HTTP://localhost", "/v1#fragment", "POST /v1 HTTP/1.1\r\nHost: localhost:"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct ask a;
+        rig_open(&rig, false);
+        snprintf(rig.base_url, sizeof(rig.base_url), "%s:%d%s", cases[i].before, rig.fake.port,
+                 cases[i].after);
+        rig.fake.every = &hello;
+        rig_start(&rig);
+        ask_start(&a, &rig);
+        RUN_UNTIL(&rig, a.ended);
+        ck_assert_int_eq(a.log.terminal, LLM_EV_COMPLETED);
+        ck_assert_msg(strncmp(rig.fake.last_request, cases[i].line, strlen(cases[i].line)) == 0, "%s",
+                      rig.fake.last_request);
+        ask_free(&a);
+        rig_close(&rig);
+    }
+}
+END_TEST
+
+static struct bytes long_word(void)
+{
+    static char word[8 << 20];
+    for (size_t i = 0; i < sizeof(word); i++)
+        word[i] = (char)('a' + i % 23);
+    return bytes_of(word, sizeof(word));
+}
+
+/* More than the socket's buffers hold: the rest follows when the provider reads on. */
+START_TEST(a_long_request_is_sent_in_pieces)
+{
+    static const char before[] = "{\"model\":\"", after[] = "\"}";
+    struct bytes word = long_word();
+    struct ask a;
+    rig_open(&rig, false);
+    rig.cfg.limits.max_message_bytes = word.len;
+    rig_start(&rig);
+    rig.fake.every = &hello;
+    for (int i = 0; i < 2; i++) {
+        ask_start_model(&a, &rig, word);
+        hear_hello(&a);
+        uint64_t hash = fake_hash(0, before, sizeof(before) - 1);
+        hash = fake_hash(fake_hash(hash, word.data, word.len), after, sizeof(after) - 1);
+        ck_assert_uint_eq(rig.fake.last_body_hash, hash);
+        RUN_UNTIL(&rig, pool()->n_idle == 1);
+    }
+    ck_assert_uint_eq(rig.fake.connections, 1);
+    rig_close(&rig);
+}
+END_TEST
+
+/* A provider that answers before it has read the request, and goes: the answer counts. */
+START_TEST(an_early_answer_counts)
+{
+    static const char refusal[] = "HTTP/1.1 413 Large\r\nContent-Length: 5\r\n\r\nlarge";
+    struct bytes word = long_word();
+    struct ask a;
+    rig_open(&rig, false);
+    rig.cfg.limits.max_message_bytes = word.len;
+    rig_start(&rig);
+    ask_start_model(&a, &rig, word);
+    RUN_UNTIL(&rig, rig.fake.connections == 1);
+    uv_read_stop((uv_stream_t *)&rig.fake.conns->tcp);
+    fake_push(&rig.fake, refusal);
+    RUN_UNTIL(&rig, a.ended && upstream_in_flight(rig.up) == 0);
+    ck_failed(&a, 413, "said_so");
+    ck_assert_str_eq(a.log.end.error.message, "large");
+    ck_assert_uint_eq(pool()->n_connections, 0); /* half a request was sent on it */
+    ask_free(&a);
+    rig_close(&rig);
+}
+END_TEST
+
+START_TEST(connections_that_may_not_be_used_again)
+{
+    static const struct {
+        struct fake_reply reply;
+        bool again;
+    } cases[] = {
+        {{.bytes = HEAD "Content-Length: 24\r\n\r\n" ANSWER}, true},
+        {{.bytes = HEAD "Content-Length: 24\r\nConnection: close\r\n\r\n" ANSWER}, false},
+        {{.bytes = "HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 24\r\n\r\n" ANSWER},
+         false},
+        {{.bytes = HEAD "Content-Length: 24\r\n\r\n" ANSWER "HTTP/1.1 200 OK\r\n"}, false},
+        {{.bytes = "HTTP/1.1 429 Slow\r\nContent-Length: 4\r\n\r\nwait"}, true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct ask a;
+        rig_open(&rig, false);
+        rig_start(&rig);
+        rig.fake.every = &cases[i].reply;
+        ask_start(&a, &rig);
+        RUN_UNTIL(&rig, a.ended && upstream_in_flight(rig.up) == 0);
+        ck_assert_uint_eq(pool()->n_idle, cases[i].again);
+        rig.fake.every = &hello;
+        ask_free(&a);
+        ask_start(&a, &rig);
+        hear_hello(&a);
+        ck_assert_uint_eq(rig.fake.connections, cases[i].again ? 1 : 2);
+        rig_close(&rig);
+    }
+}
+END_TEST
+
+/* The answer's end was not seen as such by the first request: nobody may read it as the second one's. */
+START_TEST(an_idle_connection_that_speaks_is_closed)
+{
+    struct ask a;
+    rig_open(&rig, false);
+    rig_start(&rig);
+    rig.fake.every = &hello;
+    ask_start(&a, &rig);
+    hear_hello(&a);
+    RUN_UNTIL(&rig, pool()->n_idle == 1);
+    fake_push(&rig.fake, HEAD "Content-Length: 24\r\n\r\ndata: Wrong\n\ndata: end\n\n");
+    RUN_UNTIL(&rig, pool()->n_idle == 0);
+    ask_start(&a, &rig);
+    hear_hello(&a);
+    ck_assert_uint_eq(rig.fake.connections, 2);
+    rig_close(&rig);
+}
+END_TEST
+
+/* The second request of a connection meets its end; those on new connections do not. */
+static const struct fake_reply *hang_up_on_the_second(struct fake *f, unsigned n)
+{
+    static const struct fake_reply gone = {.close = true}, reset = {.close = true, .reset = true};
+    if (n % 2 == 1)
+        return f->ctx ? &reset : &gone;
+    return &hello;
+}
+
+START_TEST(a_request_that_meets_a_closing_connection_is_sent_again_once)
+{
+    struct ask a;
+    rig_open(&rig, false);
+    rig_start(&rig);
+    rig.fake.reply = hang_up_on_the_second;
+    rig.fake.ctx = _i ? &rig : NULL;
+    ask_start(&a, &rig);
+    hear_hello(&a);
+    RUN_UNTIL(&rig, pool()->n_idle == 1);
+    ask_start(&a, &rig);
+    hear_hello(&a);
+    ck_assert_uint_eq(rig.fake.requests, 3);
+    ck_assert_uint_eq(rig.fake.connections, 2);
+    rig_close(&rig);
+}
+END_TEST
+
+static const struct fake_reply *only_the_first(struct fake *f, unsigned n)
+{
+    static const struct fake_reply gone = {.close = true}, begun = {.bytes = "H", .close = true};
+    if (n == 0)
+        return &hello;
+    return f->ctx ? &begun : &gone;
+}
+
+START_TEST(a_new_connection_that_closes_is_not_tried_again)
+{
+    struct ask a;
+    rig_open(&rig, false);
+    rig_start(&rig);
+    rig.fake.reply = only_the_first;
+    rig.fake.ctx = _i ? &rig : NULL;
+    ask_start(&a, &rig);
+    hear_hello(&a);
+    RUN_UNTIL(&rig, pool()->n_idle == 1);
+    ask_start(&a, &rig);
+    RUN_UNTIL(&rig, a.ended && upstream_in_flight(rig.up) == 0);
+    ck_failed(&a, 502, "upstream_truncated");
+    ck_one_terminal(&a);
+    /* A single byte of an answer, and nothing is sent again. */
+    ck_assert_uint_eq(rig.fake.requests, _i ? 2 : 3);
+    ask_free(&a);
+    rig_close(&rig);
+}
+END_TEST
+
+/* With no connection left, requests wait their turn. */
+START_TEST(requests_wait_for_a_connection)
+{
+    enum { N = 12 };
+    static struct ask asks[N];
+    struct ask first;
+    rig_open(&rig, false);
+    rig_start(&rig);
+    rig.fake.every = &hello;
+    ask_start(&first, &rig);
+    hear_hello(&first);
+    rig.up->origins[0].plain.max_connections = 2;
+    for (int i = 0; i < N; i++)
+        ask_start(&asks[i], &rig);
+    RUN_UNTIL(&rig, !list_empty(&pool()->waiting));
+    upstream_cancel(asks[N - 1].transfer);
+    for (int i = 0; i < N - 1; i++)
+        hear_hello(&asks[i]);
+    RUN_UNTIL(&rig, upstream_in_flight(rig.up) == 0);
+    ck_assert_uint_eq(asks[N - 1].told, 0);
+    ck_assert_uint_le(rig.fake.connections, 2);
+    ck_assert_uint_eq(rig.fake.requests, N);
+    ask_free(&asks[N - 1]);
+    rig_close(&rig);
+}
+END_TEST
+
+START_TEST(idle_connections_have_a_ceiling)
+{
+    enum { N = 6 };
+    static struct ask asks[N];
+    rig_open(&rig, false);
+    rig_start(&rig);
+    for (int i = 0; i < N; i++)
+        ask_start(&asks[i], &rig);
+    RUN_UNTIL(&rig, rig.fake.requests == N);
+    rig.up->origins[0].plain.max_idle = 2;
+    for (struct fake_conn *c = rig.fake.conns; c; c = c->next)
+        fake_send(c, hello.bytes, strlen(hello.bytes), false);
+    for (int i = 0; i < N; i++)
+        hear_hello(&asks[i]);
+    RUN_UNTIL(&rig, rig.fake.peer_closed == N - 2);
+    ck_assert_uint_eq(pool()->n_idle, 2);
+    ck_assert_uint_eq(pool()->n_connections, 2);
+    rig_close(&rig);
+}
+END_TEST
+
+START_TEST(an_idle_connection_grows_old)
+{
+    struct ask a;
+    rig_open(&rig, false);
+    rig_start(&rig);
+    ask_start(&a, &rig);
+    RUN_UNTIL(&rig, rig.fake.requests == 1);
+    rig.up->origins[0].plain.idle_ms = 20;
+    fake_push(&rig.fake, hello.bytes);
+    hear_hello(&a);
+    RUN_UNTIL(&rig, rig.fake.peer_closed == 1);
+    ck_assert_uint_eq(pool()->n_connections, 0);
+    rig_close(&rig);
+}
+END_TEST
+
+START_TEST(closing_takes_down_those_that_wait)
+{
+    struct ask a, b;
+    rig_open(&rig, false);
+    rig_start(&rig);
+    ask_start(&a, &rig);
+    RUN_UNTIL(&rig, rig.fake.requests == 1);
+    rig.up->origins[0].plain.max_connections = 1;
+    ask_start(&b, &rig);
+    RUN_UNTIL(&rig, !list_empty(&pool()->waiting));
+    rig_close(&rig);
+    ck_assert_uint_eq(rig.fake.requests, 1);
+    ck_assert_uint_eq(a.told + b.told, 0);
+    ask_free(&a);
+    ask_free(&b);
+}
+END_TEST
+
+START_TEST(broken_framing_is_no_answer)
+{
+    static const char *const cases[] = {
+        HEAD "Transfer-Encoding: chunked\r\nContent-Length: 24\r\n\r\n" ANSWER,
+        HEAD "Content-Length: 24\r\nContent-Length: 24\r\n\r\n" ANSWER,
+        HEAD "Transfer-Encoding: chunked\r\n\r\nxyz\r\n" ANSWER,
+        HEAD "Transfer-Encoding: chunked\r\n\r\nd\r\ndata: Hello\n\nb\r\ndata: end\n\n\r\n0\r\n\r\n",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct fake_reply r = {.bytes = cases[i]};
+        struct ask a;
+        rig_open(&rig, false);
+        rig_start(&rig);
+        rig.fake.every = &r;
+        ask_start(&a, &rig);
+        RUN_UNTIL(&rig, a.ended && upstream_in_flight(rig.up) == 0);
+        ck_failed(&a, 502, "upstream_invalid_response");
+        ck_one_terminal(&a);
+        RUN_UNTIL(&rig, rig.fake.peer_closed == 1);
+        ask_free(&a);
+        rig_close(&rig);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("upstream plain");
+    TCase *c = tcase_create("connections");
+    tcase_set_timeout(c, 60);
+    tcase_add_test(c, the_request_line_and_host_are_the_base_urls);
+    tcase_add_test(c, a_long_request_is_sent_in_pieces);
+    tcase_add_test(c, an_early_answer_counts);
+    tcase_add_test(c, connections_that_may_not_be_used_again);
+    tcase_add_test(c, an_idle_connection_that_speaks_is_closed);
+    tcase_add_loop_test(c, a_request_that_meets_a_closing_connection_is_sent_again_once, 0, 2);
+    tcase_add_loop_test(c, a_new_connection_that_closes_is_not_tried_again, 0, 2);
+    tcase_add_test(c, requests_wait_for_a_connection);
+    tcase_add_test(c, idle_connections_have_a_ceiling);
+    tcase_add_test(c, an_idle_connection_grows_old);
+    tcase_add_test(c, closing_takes_down_those_that_wait);
+    tcase_add_test(c, broken_framing_is_no_answer);
+    suite_add_tcase(s, c);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
