@@ -3,8 +3,9 @@
 #include "protocols/responses/server_event.h"
 #include <stdlib.h>
 
-/* A client that sends rubbish and does not read the answers is let go. */
-enum { MAX_NOTICE_BYTES = 64 * 1024 };
+/* A client that sends rubbish and does not read the answers is let go. The answers to all that fits into one
+ * read fit in. */
+enum { MAX_NOTICE_BYTES = 512 * 1024 };
 
 struct session *session_open(struct session_env *env, const struct config_key *key,
                              const struct carrier *carrier, void *conn)
