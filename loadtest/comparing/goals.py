@@ -60,8 +60,12 @@ def table(cases):
                                "cpu_us_per_token", ours, "nginx"))
     for ours in ("sluice-ws", "sluice-http"):
         for metric, limit in (("first_p50", 0.3), ("first_p99", 1.0)):
-            rows.append(_row(f"added time to first token, {metric[6:]}, {ours}", f"<= {limit} ms", limit,
-                             _difference(cases, metric, ours), " ms"))
+            row = _row(f"added time to first token, {metric[6:]}, {ours}", f"<= {limit} ms", limit,
+                       _difference(cases, metric, ours), " ms")
+            floor = _median(cases, "added", "direct", metric)
+            if floor and floor > 2:  # what the machine adds by itself is more than what is looked for
+                row.update(met=None, got=f"{row['got']}, but the direct call has {floor:.3g} ms itself: too busy to tell")
+            rows.append(row)
     return rows + _memory(cases) + _growths(cases)
 
 

@@ -19,7 +19,7 @@ from .machine import ROOT, Skip, find_tool
 
 LIBRARIES = [("libssl", "TLS"), ("libcrypto", "TLS"), ("libcurl", "curl"), ("libnghttp2", "curl"),
              ("libwebsockets", "libwebsockets"), ("libuv", "libuv"), ("libjson-c", "parsing"), ("ld-linux", "libc"),
-             ("[vdso]", "clock")]
+             ("libutf8proc", "normalizing"), ("[vdso]", "clock")]
 ALLOCATOR = re.compile(r"malloc|free$|_free|calloc|realloc|^_int_|unlink_chunk|tcache|brk")
 ENCODING = re.compile(r"encode|write|writer|emit|put_|sink|escape|frame")
 ROOMS = [("protocols/llm_log", "answer log"), ("protocols/llm_builder", "answer log"), ("protocols/", "parsing"),
