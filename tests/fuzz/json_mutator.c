@@ -129,12 +129,13 @@ static void put_in(struct buf *out, const struct json_doc *d, json_ref r, json_r
     buf_free(&more);
 }
 
-static void mutate_json(struct buf *out, const struct json_doc *d, uint32_t *random)
+/* `line_end`: how a blank line end is written between two tokens. */
+static void mutate_json(struct buf *out, const struct json_doc *d, struct bytes line_end, uint32_t *random)
 {
     json_ref r = fuzz_next(random) % (uint32_t)d->n, donor = fuzz_next(random) % (uint32_t)d->n;
     const struct json_node *n = &d->nodes[r];
     struct bytes value = some_value(d, random);
-    unsigned kind = fuzz_next(random) % 5;
+    unsigned kind = fuzz_next(random) % 6;
     if (r == 0 || parent_of(d, r) == JSON_NONE)
         kind = 0;
     if (kind == 1)
@@ -145,6 +146,8 @@ static void mutate_json(struct buf *out, const struct json_doc *d, uint32_t *ran
         splice(out, d->text, n->key_start, n->key_start + n->key_len, json_raw_key(d, donor));
     else if (kind == 4)
         put_in(out, d, r, r, json_raw(d, r));
+    else if (kind == 5)
+        splice(out, d->text, n->start, n->start, line_end);
     else
         splice(out, d->text, n->start, n->start + n->len, value);
 }
@@ -162,7 +165,7 @@ static void mutate_lines(struct buf *out, const struct lines *l, uint32_t *rando
             json_doc_init(&d);
             buf_append(out, line.data, line.len - json.len);
             if (parse(&d, json))
-                mutate_json(out, &d, random);
+                mutate_json(out, &d, BYTES("\ndata:"), random);
             else
                 buf_append_bytes(out, json);
             json_doc_free(&d);
@@ -193,7 +196,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
         struct bytes text = bytes_of(data, size);
         buf_reset(&out);
         if (parse(&d, text)) {
-            mutate_json(&out, &d, &random);
+            mutate_json(&out, &d, BYTES("\n"), &random);
         } else {
             struct lines l = split(text);
             mutate_lines(&out, &l, &random);
