@@ -67,8 +67,87 @@ static size_t clean(struct bytes in, char *out)
     return n;
 }
 
+/* Characters that are NFC by themselves (quick check Yes, combining class 0) and never join the one before
+ * them, so that what stands before such a character and what begins with it can be composed apart (UAX #15,
+ * 9). Not all of them: the blocks that texts are made of. */
+static bool is_inert(utf8proc_int32_t ch)
+{
+    static const utf8proc_int32_t ranges[][2] = {
+        {0x0000, 0x02FF},   /* Latin */
+        {0x0400, 0x0482},   /* Cyrillic */
+        {0x2010, 0x2027},   /* punctuation */
+        {0x2030, 0x205E},   /* more of it */
+        {0x20A0, 0x20BF},   /* currencies */
+        {0x3041, 0x3096},   /* Hiragana */
+        {0x30A1, 0x30FA},   /* Katakana */
+        {0x4E00, 0x9FFF},   /* Han */
+        {0xAC00, 0xD7A3},   /* Hangul syllables */
+        {0x1F300, 0x1FAFF}, /* pictographs */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
+        if (ch >= ranges[i][0] && ch <= ranges[i][1])
+            return true;
+    return false;
+}
+
+/* The length of the character at `at`, and whether it is inert. */
+static size_t next_char(struct bytes s, size_t at, bool *ret_inert)
+{
+    utf8proc_int32_t ch;
+    if ((unsigned char)s.data[at] < 0x80) {
+        *ret_inert = true;
+        return 1;
+    }
+    utf8proc_ssize_t n =
+        utf8proc_iterate((const utf8proc_uint8_t *)s.data + at, (utf8proc_ssize_t)(s.len - at), &ch);
+    *ret_inert = n > 0 && is_inert(ch);
+    return n > 0 ? (size_t)n : 1;
+}
+
+static bool compose_piece(struct bytes s, struct buf *out)
+{
+    enum { SMALL = 32 };
+    const utf8proc_option_t options = UTF8PROC_STABLE | UTF8PROC_COMPOSE;
+    utf8proc_int32_t small[SMALL + 1]; /* reencode writes UTF-8 over it, and a NUL */
+    utf8proc_uint8_t *nfc = NULL;
+    utf8proc_ssize_t n =
+        utf8proc_decompose((const utf8proc_uint8_t *)s.data, (utf8proc_ssize_t)s.len, small, SMALL, options);
+    if (n >= 0 && n <= SMALL) {
+        n = utf8proc_reencode(small, n, options);
+        return n >= 0 && buf_append(out, small, (size_t)n) == ERR_OK;
+    }
+    n = utf8proc_map((const utf8proc_uint8_t *)s.data, (utf8proc_ssize_t)s.len, &nfc, options);
+    bool ok = n >= 0 && buf_append(out, nfc, (size_t)n) == ERR_OK;
+    free(nfc);
+    return ok;
+}
+
+/* Appends NFC(s). A piece to be composed begins with the last inert character before those that are not: it
+ * may be their base. */
+static bool compose(struct bytes s, struct buf *out)
+{
+    size_t done = 0, base = 0, at = 0;
+    bool inert, ok = true;
+    while (ok && at < s.len) {
+        size_t n = next_char(s, at, &inert);
+        if (inert) {
+            base = at;
+            at += n;
+            continue;
+        }
+        while (!inert && (at += n) < s.len)
+            n = next_char(s, at, &inert);
+        ok = buf_append(out, s.data + done, base - done) == ERR_OK &&
+             compose_piece(bytes_of(s.data + base, at - base), out);
+        done = base = at;
+    }
+    return ok && buf_append(out, s.data + done, s.len - done) == ERR_OK;
+}
+
 bool normalize_text(struct arena *a, struct bytes *text)
 {
+    /* The most that a character grows by in NFC: U+1D160 and the like, from 4 bytes to 12. */
+    enum { GROWTH_MAX = 3 };
     if (is_plain(*text)) {
         *text = trim(*text);
         return true;
@@ -77,16 +156,13 @@ bool normalize_text(struct arena *a, struct bytes *text)
     if (!copy)
         return false;
     struct bytes s = bytes_of(copy, clean(*text, copy));
-    utf8proc_uint8_t *nfc = NULL;
-    utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)s.data, (utf8proc_ssize_t)s.len, &nfc,
-                                      UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-    if (n < 0)
-        return false; /* the scanner has seen to UTF-8: what is left is memory */
-    struct bytes composed = bytes_of(nfc, (size_t)n);
-    bool ok = true;
-    if (!bytes_eq(composed, s))
-        ok = arena_dup(a, composed, &s);
-    free(nfc);
+    struct buf composed;
+    buf_init(&composed, s.len * GROWTH_MAX + 1);
+    /* The scanner has seen to UTF-8: what can fail is memory. */
+    bool ok = compose(s, &composed);
+    if (ok && !bytes_eq(buf_bytes(&composed), s))
+        ok = arena_dup(a, buf_bytes(&composed), &s);
+    buf_free(&composed);
     if (ok)
         *text = trim(s);
     return ok;

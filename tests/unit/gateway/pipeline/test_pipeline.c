@@ -1,6 +1,7 @@
 #include "../scripted_upstream.h"
 #include "gateway/pipeline/stages.h"
 #include <check.h>
+#include <utf8proc.h>
 
 static struct config *cfg;
 static struct response_pool pool;
@@ -54,6 +55,80 @@ START_TEST(test_normalize_text)
     ck_assert(normalize_text(&a, &again));
     ck_assert(bytes_eq(again, text));
     arena_free(&a);
+}
+END_TEST
+
+static uint32_t next_random(uint32_t *state)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return *state >> 8;
+}
+
+/* A character of a kind that texts have, or that composes, decomposes or reorders. */
+static utf8proc_int32_t random_char(uint32_t *state)
+{
+    static const utf8proc_int32_t ranges[][2] = {
+        {0x21, 0x7E},     {0xA1, 0x2FF},    {0x300, 0x36F},   {0x370, 0x482},     {0x483, 0x5FF},
+        {0x915, 0x9DF},   {0x1100, 0x11FF}, {0x1E00, 0x1FFE}, {0x2010, 0x214F},   {0x3041, 0x30FE},
+        {0x4E00, 0x4FFF}, {0xAC00, 0xAD00}, {0xF900, 0xFA6D}, {0x1D15E, 0x1D164}, {0x1F300, 0x1F6FF},
+    };
+    const utf8proc_int32_t *r = ranges[next_random(state) % ARRAY_LEN(ranges)];
+    return r[0] + (utf8proc_int32_t)(next_random(state) % (uint32_t)(r[1] - r[0] + 1));
+}
+
+/* Composing where it is needed gives what composing the whole gives. */
+START_TEST(test_normalize_like_utf8proc)
+{
+    uint32_t seed = 7;
+    for (int round = 0; round < 20000; round++) {
+        char in[256];
+        size_t n = 0;
+        in[n++] = 'x'; /* letters at both ends: nothing to trim */
+        for (unsigned i = 1 + next_random(&seed) % 40; i > 0; i--)
+            n += (size_t)utf8proc_encode_char(random_char(&seed), (utf8proc_uint8_t *)in + n);
+        in[n++] = 'x';
+        in[n] = 0;
+        utf8proc_uint8_t *whole = utf8proc_NFC((const utf8proc_uint8_t *)in);
+        struct arena a;
+        struct bytes text = bytes_of(in, n);
+        arena_init(&a, 65536);
+        if (!normalize_text(&a, &text) || !bytes_is(text, (const char *)whole))
+            ck_abort_msg("round %d: '%s' gave '%.*s', not '%s'", round, in, BYTES_FMT(text),
+                         (const char *)whole);
+        arena_free(&a);
+        free(whole);
+    }
+}
+END_TEST
+
+/* Every character alone and behind a letter that likes company. */
+START_TEST(test_normalize_every_character)
+{
+    for (utf8proc_int32_t ch = 0xA1; ch < 0x30000; ch++) {
+        static const char *const bases[] = {"", "a", "\xE1\x84\x80", "\xE3\x81\x8B", "\xEA\xB0\x80"};
+        if (ch >= 0xD800 && ch <= 0xDFFF)
+            continue;
+        for (size_t i = 0; i < ARRAY_LEN(bases); i++) {
+            utf8proc_uint8_t in[16] = {0};
+            size_t n = strlen(bases[i]);
+            memcpy(in, bases[i], n);
+            n += (size_t)utf8proc_encode_char(ch, in + n);
+            in[n++] = 'z';
+            utf8proc_uint8_t *whole = utf8proc_NFC(in);
+            struct arena a;
+            struct bytes text = bytes_of(in, n);
+            arena_init(&a, 4096);
+            bool ok = normalize_text(&a, &text);
+            struct bytes want = bytes_cstr((const char *)whole);
+            /* What is trimmed off the front is white space: the end must be the same. */
+            if (!ok || text.len > want.len ||
+                memcmp(text.data, want.data + want.len - text.len, text.len) != 0 ||
+                (text.len < want.len && i > 0))
+                ck_abort_msg("U+%04X after '%s'", (unsigned)ch, bases[i]);
+            arena_free(&a);
+            free(whole);
+        }
+    }
 }
 END_TEST
 
@@ -247,6 +322,8 @@ int main(void)
     TCase *tc = tcase_create("pipeline");
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, test_normalize_text, 0, (int)ARRAY_LEN(texts));
+    tcase_add_test(tc, test_normalize_like_utf8proc);
+    tcase_add_test(tc, test_normalize_every_character);
     tcase_add_test(tc, test_walk);
     tcase_add_test(tc, test_tool_output_is_not_normalized);
     tcase_add_loop_test(tc, test_route, 0, (int)ARRAY_LEN(routes));
