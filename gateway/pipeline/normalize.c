@@ -90,17 +90,27 @@ static bool is_inert(utf8proc_int32_t ch)
     return false;
 }
 
-/* The length of the character at `at`, and whether it is inert. */
-static size_t next_char(struct bytes s, size_t at, bool *ret_inert)
+/* utf8proc sorts the marks behind a letter by exchanging neighbours, so the time for n of them grows with n *
+ * n: a megabyte of marks would hold up everybody for minutes. No language piles up more than a few (UAX #15,
+ * 13, allows 30). */
+enum { MAX_MARKS = 64 };
+
+enum char_kind { CHAR_INERT, CHAR_MARK, CHAR_OTHER };
+
+/* The length of the character at `at`. */
+static size_t next_char(struct bytes s, size_t at, enum char_kind *ret_kind)
 {
     utf8proc_int32_t ch;
-    if ((unsigned char)s.data[at] < 0x80) {
-        *ret_inert = true;
+    *ret_kind = CHAR_INERT;
+    if ((unsigned char)s.data[at] < 0x80)
         return 1;
-    }
     utf8proc_ssize_t n =
         utf8proc_iterate((const utf8proc_uint8_t *)s.data + at, (utf8proc_ssize_t)(s.len - at), &ch);
-    *ret_inert = n > 0 && is_inert(ch);
+    if (n <= 0 || !is_inert(ch)) {
+        utf8proc_category_t cat = n > 0 ? utf8proc_category(ch) : UTF8PROC_CATEGORY_CN;
+        bool mark = cat == UTF8PROC_CATEGORY_MN || cat == UTF8PROC_CATEGORY_MC || cat == UTF8PROC_CATEGORY_ME;
+        *ret_kind = mark ? CHAR_MARK : CHAR_OTHER;
+    }
     return n > 0 ? (size_t)n : 1;
 }
 
@@ -122,21 +132,42 @@ static bool compose_piece(struct bytes s, struct buf *out)
     return ok;
 }
 
+/* Where the characters that are not inert end, from `at` on; *ret_crowded: more than MAX_MARKS marks stand in
+ * a row. */
+static size_t piece_end(struct bytes s, size_t at, bool *ret_crowded)
+{
+    enum char_kind kind;
+    size_t marks = 0;
+    *ret_crowded = false;
+    while (at < s.len) {
+        size_t n = next_char(s, at, &kind);
+        if (kind == CHAR_INERT)
+            break;
+        marks = kind == CHAR_MARK ? marks + 1 : 0;
+        *ret_crowded |= marks > MAX_MARKS;
+        at += n;
+    }
+    return at;
+}
+
 /* Appends NFC(s). A piece to be composed begins with the last inert character before those that are not: it
- * may be their base. */
+ * may be their base. A crowded one stays as it is. */
 static bool compose(struct bytes s, struct buf *out)
 {
     size_t done = 0, base = 0, at = 0;
-    bool inert, ok = true;
+    bool ok = true;
     while (ok && at < s.len) {
-        size_t n = next_char(s, at, &inert);
-        if (inert) {
+        enum char_kind kind;
+        bool crowded;
+        size_t n = next_char(s, at, &kind);
+        if (kind == CHAR_INERT) {
             base = at;
             at += n;
             continue;
         }
-        while (!inert && (at += n) < s.len)
-            n = next_char(s, at, &inert);
+        at = piece_end(s, at, &crowded);
+        if (crowded)
+            continue;
         ok = buf_append(out, s.data + done, base - done) == ERR_OK &&
              compose_piece(bytes_of(s.data + base, at - base), out);
         done = base = at;

@@ -101,6 +101,37 @@ START_TEST(test_normalize_like_utf8proc)
 }
 END_TEST
 
+/* What would be sorted in a time that grows with its square is left as it is; the words around it are not. */
+START_TEST(test_normalize_crowded_marks)
+{
+    struct buf in, want;
+    struct arena a;
+    buf_init(&in, 2 << 20);
+    buf_init(&want, 2 << 20);
+    arena_init(&a, 8 << 20);
+    buf_append_bytes(&in, BYTES("e\xCC\x81 b"));
+    buf_append_bytes(&want, BYTES("\xC3\xA9 b"));
+    for (size_t i = 0; i < 500000; i++) {
+        struct bytes mark = i < 250000 ? BYTES("\xCC\x81") : BYTES("\xCC\x96");
+        buf_append_bytes(&in, mark);
+        buf_append_bytes(&want, mark);
+    }
+    buf_append_bytes(&in, BYTES(" e\xCC\x81"));
+    buf_append_bytes(&want, BYTES(" \xC3\xA9"));
+    ck_assert(!in.failed && !want.failed);
+    struct bytes text = buf_bytes(&in);
+    ck_assert(normalize_text(&a, &text));
+    ck_assert(bytes_eq(text, buf_bytes(&want)));
+    /* Not yet a crowd: sorted, then composed. */
+    text = BYTES("a\xCC\x81\xCC\xA3");
+    ck_assert(normalize_text(&a, &text));
+    ck_assert(bytes_is(text, "\xE1\xBA\xA1\xCC\x81"));
+    arena_free(&a);
+    buf_free(&in);
+    buf_free(&want);
+}
+END_TEST
+
 /* Every character alone and behind a letter that likes company. */
 START_TEST(test_normalize_every_character)
 {
@@ -323,7 +354,9 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, test_normalize_text, 0, (int)ARRAY_LEN(texts));
     tcase_add_test(tc, test_normalize_like_utf8proc);
+    tcase_add_test(tc, test_normalize_crowded_marks);
     tcase_add_test(tc, test_normalize_every_character);
+    tcase_set_timeout(tc, 60);
     tcase_add_test(tc, test_walk);
     tcase_add_test(tc, test_tool_output_is_not_normalized);
     tcase_add_loop_test(tc, test_route, 0, (int)ARRAY_LEN(routes));
