@@ -42,8 +42,9 @@ printf '%s' '{"type":"response.create","model":"fast","input":"hi","stream_id":"
 printf 'GET /v1/models?a=b HTTP/1.1\r\nHost: h:80\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\nGET / HTTP/1.0\r\n\r\n' >$seeds/http1/get
 printf 'POST http://h/x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabcOPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n' >$seeds/http1/sized
 printf '\r\nPOST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3;a="b"\r\nabc\r\n0A\r\n0123456789\r\n0\r\nT: x\r\n\r\n' >$seeds/http1/chunked
-printf 'abHTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x\r\nHello\r\n0\r\nT: x\r\n\r\n' >$seeds/http1_response/chunked
-printf 'abHTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nHello' >$seeds/http1_response/sized
+printf 'HTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x\r\nHello\r\n0\r\nT: x\r\n\r\n' >$seeds/http1_response/chunked
+printf 'HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nHello' >$seeds/http1_response/sized
+printf 'HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: x\n\n' >$seeds/http1_response/to_close
 printf '\x81\x85\x01\x02\x03\x04igohn\x89\x82aaaa\x00\x01\x8a\x80bbbb' >$seeds/ws/text
 printf '\x01\x82\x00\x00\x00\x00\xc3\xa9\x89\x80\x00\x00\x00\x00\x00\x81\x00\x00\x00\x00\xe2\x80\x82\x00\x00\x00\x00\x82\xac' >$seeds/ws/fragments
 printf '\x82\xfe\x00\x80\x00\x00\x00\x00%0128d\x88\x87\x00\x00\x00\x00\x03\xe8adieu' 0 >$seeds/ws/close
