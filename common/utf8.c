@@ -1,4 +1,5 @@
 #include "common/utf8.h"
+#include "common/word.h"
 
 /* The state inside a character: how many bytes are still to come (bits 0-1), and the range of the next one
  * (bits 8-15 lowest, 16-23 highest), for only the second byte of E0, ED, F0 and F4 has a range of its own
@@ -9,7 +10,6 @@ static uint32_t expect(uint32_t left, uint32_t lowest, uint32_t highest)
 }
 
 #define UTF8_BAD UINT32_MAX
-#define UTF8_HIGH_BITS UINT64_C(0x8080808080808080)
 
 static uint32_t lead(unsigned char c)
 {
@@ -46,11 +46,9 @@ bool utf8_feed(struct utf8_state *s, struct bytes data)
             continue;
         }
         while (data.len - i >= sizeof(uint64_t)) {
-            uint64_t word;
-            memcpy(&word, data.data + i, sizeof(word));
-            if (word & UTF8_HIGH_BITS)
+            if (word_find_high(word_at(data.data + i)))
                 break;
-            i += sizeof(word);
+            i += sizeof(uint64_t);
         }
         if (i < data.len)
             state = lead((unsigned char)data.data[i++]);

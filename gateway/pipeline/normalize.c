@@ -1,5 +1,6 @@
 /* Unicode NFC by utf8proc (UAX #15). Most texts are plain ASCII with nothing to mend: they are only looked
  * at. */
+#include "common/word.h"
 #include "gateway/pipeline/stages.h"
 #include <stdlib.h>
 #include <utf8proc.h>
@@ -36,14 +37,30 @@ static struct bytes trim(struct bytes s)
     return s;
 }
 
-static bool is_plain(struct bytes s)
+/* ASCII that normalizing leaves alone. */
+static bool is_plain(char c)
 {
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char ch = (unsigned char)s.data[i];
-        if (ch >= 0x7F || (ch < 0x20 && ch != '\n' && ch != '\t'))
-            return false;
+    return (c >= ' ' && c <= '~') || c == '\n' || c == '\t';
+}
+
+/* Where the plain characters end that begin at `at`. */
+static size_t plain_end(struct bytes s, size_t at)
+{
+    while (s.len - at >= sizeof(uint64_t)) {
+        const uint64_t w = word_at(s.data + at);
+        const uint64_t odd = word_find_high(w) | word_find_below(w, ' ') | word_find(w, 0x7F);
+        if (odd == 0) {
+            at += sizeof(w);
+            continue;
+        }
+        at += word_first(odd);
+        if (!is_plain(s.data[at]))
+            return at;
+        at++; /* a line end, or a tab */
     }
-    return true;
+    while (at < s.len && is_plain(s.data[at]))
+        at++;
+    return at;
 }
 
 /* CR LF, CR and NEL become LF; other C0 and C1 controls go. Shrinks or keeps the length. */
@@ -51,6 +68,12 @@ static size_t clean(struct bytes in, char *out)
 {
     size_t n = 0;
     for (size_t i = 0; i < in.len; i++) {
+        const size_t end = plain_end(in, i);
+        memcpy(out + n, in.data + i, end - i);
+        n += end - i;
+        i = end;
+        if (i == in.len)
+            break;
         unsigned char ch = (unsigned char)in.data[i];
         unsigned char next = i + 1 < in.len ? (unsigned char)in.data[i + 1] : 0;
         if (ch == '\r') {
@@ -60,7 +83,7 @@ static size_t clean(struct bytes in, char *out)
             if (next == 0x85)
                 out[n++] = '\n';
             i++;
-        } else if ((ch >= 0x20 && ch != 0x7F) || ch == '\n' || ch == '\t') {
+        } else if (ch >= 0x80) {
             out[n++] = (char)ch;
         }
     }
@@ -159,6 +182,12 @@ static bool compose(struct bytes s, struct buf *out)
     while (ok && at < s.len) {
         enum char_kind kind;
         bool crowded;
+        const size_t plain = plain_end(s, at);
+        if (plain > at) {
+            base = plain - 1;
+            at = plain;
+            continue;
+        }
         size_t n = next_char(s, at, &kind);
         if (kind == CHAR_INERT) {
             base = at;
@@ -179,7 +208,7 @@ bool normalize_text(struct arena *a, struct bytes *text)
 {
     /* The most that a character grows by in NFC: U+1D160 and the like, from 4 bytes to 12. */
     enum { GROWTH_MAX = 3 };
-    if (is_plain(*text)) {
+    if (plain_end(*text, 0) == text->len) {
         *text = trim(*text);
         return true;
     }

@@ -1,6 +1,6 @@
 /* Strings and numbers: the tokens with an inside. */
+#include "common/word.h"
 #include "protocols/json/json_internal.h"
-#include <endian.h>
 
 static bool bad(struct json_cursor *c, const char *at, const char *what)
 {
@@ -9,26 +9,14 @@ static bool bad(struct json_cursor *c, const char *at, const char *what)
     return false;
 }
 
-#define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
-
-/* The first byte of eight that is not plain (a control, a quote, a backslash, not ASCII), as a bit in its
- * top; 0: all plain. Only the lowest bit that is set is certain: borrows may set bits above it. */
-static inline uint64_t special_bytes(uint64_t w)
-{
-    uint64_t quote = w ^ EACH_BYTE('"'), backslash = w ^ EACH_BYTE('\\');
-
-    return ((w - EACH_BYTE(0x20)) | (quote - EACH_BYTE(1)) | (backslash - EACH_BYTE(1)) | w) &
-           EACH_BYTE(0x80);
-}
-
 static inline const char *skip_plain(const char *p, const char *end)
 {
     while (end - p >= 8) {
-        uint64_t w;
-        memcpy(&w, p, sizeof(w));
-        w = special_bytes(le64toh(w));
-        if (w != 0)
-            return p + __builtin_ctzll(w) / 8;
+        const uint64_t w = word_at(p);
+        const uint64_t special =
+            word_find_below(w, ' ') | word_find(w, '"') | word_find(w, '\\') | word_find_high(w);
+        if (special != 0)
+            return p + word_first(special);
         p += 8;
     }
     while (p < end && (unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80 && *p != '"' && *p != '\\')

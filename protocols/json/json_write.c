@@ -1,6 +1,6 @@
 /* The writer. */
+#include "common/word.h"
 #include "protocols/json/json.h"
-#include <endian.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,14 +12,7 @@ void jw_init(struct json_writer *w, struct buf *out)
 
 static inline void put(struct json_writer *w, const void *data, size_t len)
 {
-    struct buf *b = w->out;
-
-    if (len <= b->cap - b->len && len > 0) {
-        memcpy(b->data + b->len, data, len);
-        b->len += len;
-        return;
-    }
-    (void)buf_append(b, data, len);
+    (void)buf_append(w->out, data, len);
 }
 
 static inline void put_char(struct json_writer *w, char c)
@@ -72,26 +65,19 @@ static bool must_escape(char c)
     return (unsigned char)c < 0x20 || c == '"' || c == '\\';
 }
 
-#define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
-
-/* The length of the run at the start that needs no escape. */
-static size_t clean_run(const char *p, size_t len)
+/* Copies the run at the start that needs no escape; `to` has room for all. Returns its length. */
+static size_t copy_clean(char *to, const char *p, size_t len)
 {
     size_t i = 0;
 
     for (; len - i >= 8; i += 8) {
-        uint64_t v;
-        memcpy(&v, p + i, sizeof(v));
-        uint64_t quote = v ^ EACH_BYTE('"'), backslash = v ^ EACH_BYTE('\\');
-        uint64_t control = (v - EACH_BYTE(0x20)) & ~v;
-        uint64_t found =
-            ((quote - EACH_BYTE(1)) & ~quote) | ((backslash - EACH_BYTE(1)) & ~backslash) | control;
-        /* Borrows may set bits above the first find: the byte loop below settles it. */
-        if (found & EACH_BYTE(0x80))
+        const uint64_t w = word_at(p + i);
+        if (word_find(w, '"') | word_find(w, '\\') | word_find_below(w, ' '))
             break;
+        memcpy(to + i, p + i, 8);
     }
-    while (i < len && !must_escape(p[i]))
-        i++;
+    for (; i < len && !must_escape(p[i]); i++)
+        to[i] = p[i];
     return i;
 }
 
@@ -110,14 +96,19 @@ static void put_escape(struct json_writer *w, char c)
 
 static void put_escaped(struct json_writer *w, struct bytes s)
 {
-    size_t i = 0;
+    struct buf *b = w->out;
 
-    while (i < s.len) {
-        size_t run = clean_run(s.data + i, s.len - i);
-        put(w, s.data + i, run);
-        i += run;
-        if (i < s.len)
-            put_escape(w, s.data[i++]);
+    while (s.len > 0) {
+        if (s.len > b->cap - b->len && buf_reserve(b, s.len) != ERR_OK) {
+            b->failed = true;
+            return;
+        }
+        size_t run = copy_clean(b->data + b->len, s.data, s.len);
+        b->len += run;
+        if (run == s.len)
+            return;
+        put_escape(w, s.data[run]);
+        s = bytes_skip(s, run + 1);
     }
 }
 
