@@ -44,10 +44,8 @@ enum err buf_reserve(struct buf *b, size_t n)
     return ERR_OK;
 }
 
-enum err buf_append(struct buf *b, const void *data, size_t len)
+enum err buf_append_growing(struct buf *b, const void *data, size_t len)
 {
-    if (len == 0)
-        return ERR_OK;
     enum err e = buf_reserve(b, len);
     if (e) {
         b->failed = true;
@@ -56,16 +54,6 @@ enum err buf_append(struct buf *b, const void *data, size_t len)
     memcpy(b->data + b->len, data, len);
     b->len += len;
     return ERR_OK;
-}
-
-enum err buf_append_bytes(struct buf *b, struct bytes s)
-{
-    return buf_append(b, s.data, s.len);
-}
-
-enum err buf_append_char(struct buf *b, char c)
-{
-    return buf_append(b, &c, 1);
 }
 
 enum err buf_printf(struct buf *b, const char *fmt, ...)

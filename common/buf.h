@@ -20,9 +20,26 @@ void buf_reset(struct buf *b);
 /* Room for `n` more bytes: data + len may then be written and len advanced by the caller. ERR_LIMIT,
  * ERR_NOMEM. */
 enum err buf_reserve(struct buf *b, size_t n) MUST_USE;
-enum err buf_append(struct buf *b, const void *data, size_t len);
-enum err buf_append_bytes(struct buf *b, struct bytes s);
-enum err buf_append_char(struct buf *b, char c);
+/* What buf_append does when there is no room yet. */
+enum err buf_append_growing(struct buf *b, const void *data, size_t len);
+static inline enum err buf_append(struct buf *b, const void *data, size_t len)
+{
+    if (len == 0)
+        return ERR_OK;
+    if (len > b->cap - b->len)
+        return buf_append_growing(b, data, len);
+    memcpy(b->data + b->len, data, len);
+    b->len += len;
+    return ERR_OK;
+}
+static inline enum err buf_append_bytes(struct buf *b, struct bytes s)
+{
+    return buf_append(b, s.data, s.len);
+}
+static inline enum err buf_append_char(struct buf *b, char c)
+{
+    return buf_append(b, &c, 1);
+}
 enum err buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 enum err buf_append_u64(struct buf *b, uint64_t v);
 /* Drops the first `n` bytes. */
