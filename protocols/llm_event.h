@@ -128,18 +128,21 @@ enum err llm_log_init(struct llm_log *l, const struct llm_log_head *head, size_t
 void llm_log_free(struct llm_log *l);
 /* The next event after `pos`, which moves past it; false at the end of what there is. */
 bool llm_log_next(const struct llm_log *l, struct llm_pos *pos, struct llm_event *ret);
+/* The same, passing over all events whose type is not in the bit set `types` (1u << LLM_EV_...). */
+bool llm_log_next_of(const struct llm_log *l, struct llm_pos *pos, unsigned types, struct llm_event *ret);
 /* A position such that llm_log_next gives event `index`, which may be `count` (the end). False beyond that.
  */
 bool llm_log_seek(const struct llm_log *l, uint32_t index, struct llm_pos *ret);
 unsigned llm_log_n_items(const struct llm_log *l);
 /* NULL beyond the last. The pointer is good until the next append, its strings as long as the log. */
 const struct llm_output_item *llm_log_item(const struct llm_log *l, unsigned item);
-/* Calls `each` with every delta of (item, part) of that kind, in order: the text of a part in its pieces. */
-void llm_log_each_delta(const struct llm_log *l, unsigned item, unsigned part, enum llm_part_kind kind,
-                        void (*each)(void *ctx, struct bytes text), void *ctx);
+/* Calls `each` with every delta of (item, part) of that kind, in order: the text of a part in its pieces.
+ * `from`: a position of the log before the first of them, or NULL. */
+void llm_log_each_delta(const struct llm_log *l, const struct llm_pos *from, unsigned item, unsigned part,
+                        enum llm_part_kind kind, void (*each)(void *ctx, struct bytes text), void *ctx);
 /* As one JSON string value. */
-void llm_log_write_text(const struct llm_log *l, unsigned item, unsigned part, enum llm_part_kind kind,
-                        struct json_writer *w);
+void llm_log_write_text(const struct llm_log *l, const struct llm_pos *from, unsigned item, unsigned part,
+                        enum llm_part_kind kind, struct json_writer *w);
 
 /* The one who appends. A provider's decoder calls these in whatever order its provider speaks; the builder
  * makes the log well-formed: it opens items and parts before their first delta, closes them before the next

@@ -131,6 +131,14 @@ enum err llm_log_append(struct llm_log *l, const struct llm_event *e, size_t res
     return ERR_OK;
 }
 
+static uint32_t record_size(const char *at)
+{
+    uint32_t size = LLM_RECORD_SIZE + get32(at + 4);
+    if ((unsigned char)at[0] & TAG_EXTRA)
+        size += EXTRA_SIZE + get32(at + LLM_RECORD_SIZE);
+    return size;
+}
+
 /* The record at `at`; returns its size. */
 static uint32_t record_read(const char *at, struct llm_event *ret)
 {
@@ -271,6 +279,29 @@ bool llm_log_next(const struct llm_log *l, struct llm_pos *pos, struct llm_event
     return true;
 }
 
+bool llm_log_next_of(const struct llm_log *l, struct llm_pos *pos, unsigned types, struct llm_event *ret)
+{
+    const struct llm_chunk *c = pos->chunk ? pos->chunk : l->first_;
+    uint32_t offset = pos->chunk ? pos->offset : 0, index = pos->index;
+    bool found = false;
+    while (c && !found) {
+        while (offset < c->used) {
+            const char *at = c->data + offset;
+            found = types >> (at[0] & TAG_TYPE) & 1;
+            if (found)
+                break;
+            offset += record_size(at);
+            index++;
+        }
+        if (found || !c->next)
+            break;
+        c = c->next;
+        offset = 0;
+    }
+    *pos = (struct llm_pos){c, offset, index};
+    return found && llm_log_next(l, pos, ret);
+}
+
 bool llm_log_seek(const struct llm_log *l, uint32_t index, struct llm_pos *ret)
 {
     if (index > l->count)
@@ -296,21 +327,44 @@ const struct llm_output_item *llm_log_item(const struct llm_log *l, unsigned ite
     return item < l->n_items_ ? &l->items_[item] : NULL;
 }
 
-void llm_log_each_delta(const struct llm_log *l, unsigned item, unsigned part, enum llm_part_kind kind,
-                        void (*each)(void *ctx, struct bytes text), void *ctx)
+/* What is asked of each record of a part's text. */
+struct delta_walk {
+    uint16_t item;
+    unsigned char part;
+    enum llm_part_kind kind;
+    void (*each)(void *ctx, struct bytes text);
+    void *ctx;
+};
+
+/* False: the text ends with this record. */
+static bool walk_record(const struct delta_walk *w, const char *at)
+{
+    const unsigned tag = (unsigned char)at[0], type = tag & TAG_TYPE;
+    uint16_t item;
+    memcpy(&item, at + 2, sizeof item);
+    if (item != w->item)
+        return true;
+    const bool ours = (unsigned char)at[1] == w->part && (tag >> TAG_KIND_SHIFT & 7) == w->kind;
+    if (ours && type == LLM_EV_DELTA)
+        w->each(w->ctx, bytes_of(at + LLM_RECORD_SIZE + (tag & TAG_EXTRA ? EXTRA_SIZE : 0), get32(at + 4)));
+    return type != LLM_EV_ITEM_DONE && !(ours && type == LLM_EV_TEXT_DONE);
+}
+
+void llm_log_each_delta(const struct llm_log *l, const struct llm_pos *from, unsigned item, unsigned part,
+                        enum llm_part_kind kind, void (*each)(void *ctx, struct bytes text), void *ctx)
 {
     if (item >= l->n_items_)
         return;
-    struct llm_pos pos = l->items_[item].at_;
-    struct llm_event e;
-    while (llm_log_next(l, &pos, &e)) {
-        if (e.item != item || e.type == LLM_EV_ANNOTATION)
-            continue;
-        if (e.type == LLM_EV_DELTA && e.part == part && e.kind == kind)
-            each(ctx, e.data);
-        else if (e.type == LLM_EV_ITEM_DONE ||
-                 (e.type == LLM_EV_TEXT_DONE && e.part == part && e.kind == kind))
-            return;
+    const struct delta_walk w = {(uint16_t)item, (unsigned char)part, kind, each, ctx};
+    const struct llm_pos *start = from ? from : &l->items_[item].at_;
+    uint32_t offset = start->offset;
+    for (const struct llm_chunk *c = start->chunk; c; c = c->next) {
+        while (offset < c->used) {
+            if (!walk_record(&w, c->data + offset))
+                return;
+            offset += record_size(c->data + offset);
+        }
+        offset = 0;
     }
 }
 
@@ -319,10 +373,10 @@ static void write_piece(void *ctx, struct bytes text)
     jw_string_piece(ctx, text);
 }
 
-void llm_log_write_text(const struct llm_log *l, unsigned item, unsigned part, enum llm_part_kind kind,
-                        struct json_writer *w)
+void llm_log_write_text(const struct llm_log *l, const struct llm_pos *from, unsigned item, unsigned part,
+                        enum llm_part_kind kind, struct json_writer *w)
 {
     jw_string_begin(w);
-    llm_log_each_delta(l, item, part, kind, write_piece, w);
+    llm_log_each_delta(l, from, item, part, kind, write_piece, w);
     jw_string_end(w);
 }

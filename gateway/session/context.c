@@ -16,7 +16,7 @@ static bool part_text(struct arena *a, const struct llm_log *log, unsigned item,
 {
     struct buf text;
     buf_init(&text, log->max_bytes);
-    llm_log_each_delta(log, item, part, kind, gather_piece, &text);
+    llm_log_each_delta(log, NULL, item, part, kind, gather_piece, &text);
     bool ok = !text.failed && arena_dup(a, buf_bytes(&text), ret);
     buf_free(&text);
     return ok;

@@ -117,7 +117,7 @@ static void write_calls(const struct llm_log *l, struct json_writer *w)
         jw_object(w);
         jw_kstring(w, "name", item->name);
         jw_key(w, "arguments");
-        llm_log_write_text(l, i, 0, LLM_PART_ARGUMENTS, w);
+        llm_log_write_text(l, NULL, i, 0, LLM_PART_ARGUMENTS, w);
         jw_object_end(w);
         if (l->extra_dialect == &dialect_chat_completions && item->extra.len)
             jw_raw_members(w, item->extra);

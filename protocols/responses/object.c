@@ -19,8 +19,8 @@ bool part_find(const struct llm_log *l, unsigned item, unsigned part, enum llm_p
     struct llm_pos pos = it->at_;
     struct llm_event ev;
     bool found = kind == LLM_PART_ARGUMENTS; /* a call's begin with the item */
-    while (!found && llm_log_next(l, &pos, &ev))
-        found = ev.type == LLM_EV_PART_ADDED && ev.item == item && ev.part == part && ev.kind == kind;
+    while (!found && llm_log_next_of(l, &pos, 1u << LLM_EV_PART_ADDED, &ev))
+        found = ev.item == item && ev.part == part && ev.kind == kind;
     if (found)
         *ret = (struct part_ref){.pos = pos, .item = item, .part = part, .kind = kind};
     return found;
@@ -30,25 +30,15 @@ bool part_find(const struct llm_log *l, unsigned item, unsigned part, enum llm_p
 static bool part_next(const struct llm_log *l, const struct part_ref *p, enum llm_event_type type,
                       struct llm_pos *pos, struct llm_event *ret)
 {
-    while (llm_log_next(l, pos, ret)) {
-        if (!of_part(ret, p))
-            continue;
-        if (ret->type == type)
-            return true;
-        if (ret->type == LLM_EV_TEXT_DONE)
-            return false;
-    }
+    while (llm_log_next_of(l, pos, 1u << type | 1u << LLM_EV_TEXT_DONE, ret))
+        if (of_part(ret, p))
+            return ret->type == type;
     return false;
 }
 
 void part_write_text(struct json_writer *w, const struct llm_log *l, const struct part_ref *p)
 {
-    struct llm_pos pos = p->pos;
-    struct llm_event ev;
-    jw_string_begin(w);
-    while (part_next(l, p, LLM_EV_DELTA, &pos, &ev))
-        jw_string_piece(w, ev.data);
-    jw_string_end(w);
+    llm_log_write_text(l, &p->pos, p->item, p->part, p->kind, w);
 }
 
 /* Our decoder remembers exactly one member with a delta: "logprobs":[...]. */
@@ -127,7 +117,7 @@ static void write_parts(struct json_writer *w, const struct llm_log *l, unsigned
     struct llm_pos pos = llm_log_item(l, item)->at_;
     struct llm_event ev;
     jw_array(w);
-    while (llm_log_next(l, &pos, &ev)) {
+    while (llm_log_next_of(l, &pos, 1u << LLM_EV_PART_ADDED | 1u << LLM_EV_ITEM_DONE, &ev)) {
         if (ev.item == item && ev.type == LLM_EV_ITEM_DONE)
             break;
         if (ev.item != item || ev.type != LLM_EV_PART_ADDED || !(kinds & (1u << ev.kind)))
@@ -232,8 +222,8 @@ static void write_output_text(struct json_writer *w, const struct llm_log *l)
     struct llm_pos pos = {0};
     struct llm_event ev;
     jw_string_begin(w);
-    while (llm_log_next(l, &pos, &ev))
-        if (ev.type == LLM_EV_DELTA && ev.kind == LLM_PART_TEXT)
+    while (llm_log_next_of(l, &pos, 1u << LLM_EV_DELTA, &ev))
+        if (ev.kind == LLM_PART_TEXT)
             jw_string_piece(w, ev.data);
     jw_string_end(w);
 }

@@ -125,7 +125,7 @@ static void expect_text(const struct llm_log *l, unsigned item, unsigned part, e
 {
     struct gather g = {.pieces = 0};
     buf_init(&g.text, 4096);
-    llm_log_each_delta(l, item, part, kind, gather, &g);
+    llm_log_each_delta(l, NULL, item, part, kind, gather, &g);
     expect_bytes(buf_bytes(&g.text), expected);
     ck_assert_uint_eq(g.pieces, pieces);
     buf_free(&g.text);
@@ -161,9 +161,9 @@ START_TEST(test_each_delta)
     buf_init(&out, 4096);
     jw_init(&w, &out);
     jw_array(&w);
-    llm_log_write_text(&l, 0, 1, LLM_PART_TEXT, &w);
-    llm_log_write_text(&l, 1, 0, LLM_PART_ARGUMENTS, &w);
-    llm_log_write_text(&l, 9, 0, LLM_PART_TEXT, &w);
+    llm_log_write_text(&l, NULL, 0, 1, LLM_PART_TEXT, &w);
+    llm_log_write_text(&l, NULL, 1, 0, LLM_PART_ARGUMENTS, &w);
+    llm_log_write_text(&l, NULL, 9, 0, LLM_PART_TEXT, &w);
     jw_array_end(&w);
     expect_bytes(buf_bytes(&out), "[\"\\\"three\\\"\\n\",\"{\\\"a\\\":1}\",\"\"]");
     buf_free(&out);

@@ -234,7 +234,7 @@ static inline void ck_text(const struct ask *a, const char *expected)
 {
     struct buf b;
     buf_init(&b, RIG_MIB);
-    llm_log_each_delta(&a->log, 0, 0, LLM_PART_TEXT, ask_collect_, &b);
+    llm_log_each_delta(&a->log, NULL, 0, 0, LLM_PART_TEXT, ask_collect_, &b);
     ck_assert_msg(bytes_is(buf_bytes(&b), expected), "text is '%.*s'", (int)b.len, b.data ? b.data : "");
     buf_free(&b);
 }

@@ -35,7 +35,7 @@ static void done(struct ask *a)
 static void text_of(const struct ask *a, enum llm_part_kind kind, struct buf *b)
 {
     buf_init(b, RIG_MIB);
-    llm_log_each_delta(&a->log, 0, 0, kind, ask_collect_, b);
+    llm_log_each_delta(&a->log, NULL, 0, 0, kind, ask_collect_, b);
     buf_append_char(b, '\0');
     b->len--;
 }
