@@ -268,8 +268,31 @@ static enum http1_response_step skip_trailers(struct http1_response *r, struct b
     }
 }
 
+/* What usually stands between two chunks, whole in one piece: a line end, digits, a line end. Anything else
+ * is left to be read byte by byte. */
+static void read_usual_framing(struct http1_response *r, struct bytes *in)
+{
+    enum { USUAL_DIGITS = 8 };
+    uint64_t size = 0;
+    size_t n = 0;
+    if (r->state_ == RESPONSE_IN_CHUNK_CR && bytes_starts(*in, BYTES("\r\n"))) {
+        *in = bytes_skip(*in, 2);
+        r->state_ = RESPONSE_IN_CHUNK_SIZE;
+    }
+    if (r->state_ != RESPONSE_IN_CHUNK_SIZE || r->framing_ != 0)
+        return;
+    for (int digit; n < in->len && n < USUAL_DIGITS && (digit = hex_value(in->data[n])) >= 0; n++)
+        size = size << 4 | (unsigned)digit;
+    if (n == 0 || !bytes_starts(bytes_skip(*in, n), BYTES("\r\n")))
+        return;
+    *in = bytes_skip(*in, n + 2);
+    r->left_ = size;
+    r->state_ = size > 0 ? RESPONSE_IN_CHUNK : RESPONSE_IN_TRAILERS;
+}
+
 static enum http1_response_step read_chunked(struct http1_response *r, struct bytes *in, struct bytes *ret)
 {
+    read_usual_framing(r, in);
     while (in->len > 0) {
         if (r->state_ == RESPONSE_IN_CHUNK)
             return take_body(r, in, ret, RESPONSE_IN_CHUNK_CR);
