@@ -13,7 +13,6 @@ static void end_log(struct llm_builder *b, enum llm_event_type terminal)
     llm_log_append(l, &(struct llm_event){.type = terminal}, 0);
     l->ended = true;
     l->terminal = terminal;
-    l->end.usage = b->usage_;
 }
 
 static void overflow(struct llm_builder *b, enum err err)
@@ -209,14 +208,15 @@ void llm_builder_usage(struct llm_builder *b, const struct llm_usage *u)
 {
     if (b->log->ended)
         return;
-    b->usage_ = (struct llm_usage){.set = true,
-                                   .input_tokens = tokens(u->input_tokens),
-                                   .cached_tokens = tokens(u->cached_tokens),
-                                   .cache_write_tokens = tokens(u->cache_write_tokens),
-                                   .output_tokens = tokens(u->output_tokens),
-                                   .reasoning_tokens = tokens(u->reasoning_tokens)};
-    b->usage_.total_tokens =
-        tokens(u->total_tokens < 0 ? b->usage_.input_tokens + b->usage_.output_tokens : u->total_tokens);
+    struct llm_usage *seen = &b->log->end.usage;
+    *seen = (struct llm_usage){.set = true,
+                               .input_tokens = tokens(u->input_tokens),
+                               .cached_tokens = tokens(u->cached_tokens),
+                               .cache_write_tokens = tokens(u->cache_write_tokens),
+                               .output_tokens = tokens(u->output_tokens),
+                               .reasoning_tokens = tokens(u->reasoning_tokens)};
+    seen->total_tokens =
+        tokens(u->total_tokens < 0 ? seen->input_tokens + seen->output_tokens : u->total_tokens);
 }
 
 void llm_builder_finish(struct llm_builder *b, enum llm_finish finish)

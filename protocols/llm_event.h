@@ -97,6 +97,17 @@ struct llm_end {
 };
 
 struct llm_log {
+    /* The events. */
+    uint32_t count;
+    bool ended;
+    enum llm_event_type terminal; /* valid when ended */
+    size_t bytes;                 /* memory held, for budgets */
+    size_t max_bytes;             /* of `bytes` */
+    /* private */
+    struct llm_chunk *first_, *last_;
+    struct llm_output_item *items_;
+    unsigned n_items_, cap_items_;
+    char *head_; /* the head's strings */
     /* The head: set once by llm_log_init. */
     struct bytes id;                   /* resp_... */
     struct bytes model;                /* as the client asked */
@@ -104,18 +115,7 @@ struct llm_log {
     struct bytes echo;  /* raw JSON members that the Responses object repeats from its request */
     int64_t created_at; /* unix seconds */
     const struct dialect *extra_dialect; /* whose words the extras are; NULL before a provider is chosen */
-    /* The events. */
-    uint32_t count;
-    size_t bytes;     /* memory held, for budgets */
-    size_t max_bytes; /* of `bytes` */
-    bool ended;
-    enum llm_event_type terminal; /* valid when ended */
-    struct llm_end end;
-    /* private */
-    struct llm_chunk *first_, *last_;
-    struct llm_output_item *items_;
-    unsigned n_items_, cap_items_;
-    char *head_; /* the head's strings */
+    struct llm_end end;                  /* valid when ended; the usage as far as it has been told */
 };
 
 struct llm_log_head {
@@ -154,8 +154,7 @@ struct llm_builder {
     int open_reasoning_; /* output index or -1 */
     int open_part_;      /* of the open message or reasoning item, or -1 */
     enum llm_part_kind open_part_kind_;
-    unsigned n_open_;        /* items that are not done */
-    struct llm_usage usage_; /* seen so far */
+    unsigned n_open_; /* items that are not done */
 };
 
 void llm_builder_init(struct llm_builder *b, struct llm_log *l);

@@ -18,15 +18,15 @@ struct response_pool {
 };
 
 struct response {
-    struct list node_; /* in pool->live or pool->reap */
-    struct response_pool *pool;
-    const struct config_key *owner;
-    struct llm_log log;
-    struct llm_builder builder;
-    struct transfer *transfer; /* NULL once ended */
     struct list cursors;
-    unsigned refs;
+    struct response_pool *pool;
+    struct transfer *transfer; /* NULL once ended */
     size_t accounted_;
+    unsigned refs;
+    struct llm_builder builder;
+    struct llm_log log;
+    struct list node_; /* in pool->live or pool->reap */
+    const struct config_key *owner;
     char id[ID_MAX];
 };
 

@@ -16,17 +16,21 @@ enum conn_state {
 
 extern const struct fsm_def conn_fsm;
 
+/* What every token touches comes first. */
 struct conn {
-    struct list all_, dirty_, fate_; /* fate_: in server->doomed or server->gone */
-    struct wheel_timer timer_;
+    struct list dirty_;
     struct fsm fsm;
     struct server *server;
-    const struct listener *listener;
-    const struct link_ops *ops;
-    void *link;             /* NULL once closed */
-    struct http_conn *http; /* while a request is in hand */
     struct ws_conn *ws;
+    struct http_conn *http; /* while a request is in hand */
+    const struct link_ops *ops;
+    void *link;         /* NULL once closed */
     struct buf unsent_; /* what the socket did not take, from unsent_at_ on */
+    bool finishing_;    /* our half is shut, or will be when all is written; what comes in is dropped */
+    bool closed_;
+    struct list all_, fate_; /* fate_: in server->doomed or server->gone */
+    struct wheel_timer timer_;
+    const struct listener *listener;
     size_t unsent_at_;
     uint64_t armed_ms_;    /* what the timer is armed for */
     uint64_t since_ms;     /* when the state, or the request, began */
@@ -35,8 +39,6 @@ struct conn {
     uint16_t refusal;      /* 429 or 503: came past a cap, and will be told so */
     bool served;           /* has had an answer: keep_alive counts, not handshake */
     bool tls;
-    bool finishing_; /* our half is shut, or will be when all is written; what comes in is dropped */
-    bool closed_;
     uint8_t address_len;
     uint8_t address[16];
 };

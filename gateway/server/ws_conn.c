@@ -159,6 +159,8 @@ void ws_input(struct conn *c, char *data, size_t len)
 
 static void take_queue(struct ws_conn *w, struct buf *out)
 {
+    if (w->queue.len == 0)
+        return;
     buf_append_bytes(out, buf_bytes(&w->queue));
     buf_free(&w->queue);
     w->pong_last = false;

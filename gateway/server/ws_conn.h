@@ -5,16 +5,16 @@
 
 struct ws_conn {
     struct session *session; /* NULL: /echo, or closing */
-    struct ws_receiver receiver;
-    struct buf queue;    /* framed control frames, and echoes */
-    size_t pong_at_;     /* where the pong at the end of the queue begins, if pong_last */
-    uint64_t live_ms;    /* last whole frame from the client */
-    uint64_t ping_ms;    /* our last ping */
-    uint16_t close_code; /* we want to close, when all is said; 0: no */
-    uint8_t unanswered;  /* pings in a row */
+    struct buf queue;        /* framed control frames, and echoes */
+    uint16_t close_code;     /* we want to close, when all is said; 0: no */
+    uint8_t unanswered;      /* pings in a row */
     bool pong_last;
     bool echo;
-    bool hang_up; /* nothing more is expected from the peer: end the stream once all is written */
+    bool hang_up;     /* nothing more is expected from the peer: end the stream once all is written */
+    size_t pong_at_;  /* where the pong at the end of the queue begins, if pong_last */
+    uint64_t live_ms; /* last whole frame from the client */
+    uint64_t ping_ms; /* our last ping */
+    struct ws_receiver receiver;
     char close_reason[64];
 };
 

@@ -97,8 +97,7 @@ void lane_free(struct lane *l)
 static void wake(struct cursor *c)
 {
     const struct in_flight *f = CONTAINER_OF(c, struct in_flight, cursor);
-    const struct session *s = f->lane->session;
-    s->carrier->wake(s->conn);
+    f->session->carrier->wake(f->session->conn);
 }
 
 static struct lane *lane_of_response(struct session *s, struct bytes response_id)
@@ -183,6 +182,7 @@ static void start(struct lane *l, struct call *c)
         return;
     }
     f->cursor.encoder.stream_id = l->stream_id;
+    f->session = s;
     f->lane = l;
     f->call = c;
     f->continued = context_ref(continued);

@@ -15,10 +15,11 @@ struct notice {
 /* A request whose answer is on its way. Owns its call: the answer's context is made of both. */
 struct in_flight {
     struct list node; /* session.active */
+    struct session *session;
+    struct cursor cursor;
     struct lane *lane;
     struct call *call;
     struct context *continued; /* NULL: it begins a conversation */
-    struct cursor cursor;
 };
 
 struct queued {
@@ -36,16 +37,16 @@ struct lane {
 };
 
 struct session {
-    struct session_env *env;
-    const struct config_key *key;
     const struct carrier *carrier;
     void *conn;
-    struct list lanes;
     struct list active; /* in-flight answers, the next to be pulled first */
     struct list notices;
-    size_t notice_bytes, queued_bytes;
     unsigned n_named, n_active, n_queued;
     bool closing;
+    struct session_env *env;
+    const struct config_key *key;
+    struct list lanes;
+    size_t notice_bytes, queued_bytes;
 };
 
 /* The lane of that id, made when it is new. NULL with *ret_error: too many lanes, no memory. */

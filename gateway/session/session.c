@@ -207,8 +207,10 @@ bool session_pull(struct session *s, struct event_sink *sink, size_t budget)
     for (unsigned turns = s->n_active; turns > 0 && sink->out->len < budget; turns--) {
         struct in_flight *f = LIST_FIRST(&s->active, struct in_flight, node);
         cursor_encode(&f->cursor, sink, budget);
-        list_remove(&f->node);
-        list_append(&s->active, &f->node);
+        if (s->n_active > 1) {
+            list_remove(&f->node);
+            list_append(&s->active, &f->node);
+        }
         if (cursor_done(&f->cursor))
             lane_finish(f);
     }

@@ -32,13 +32,13 @@ enum http1_response_state_ {
 
 struct http1_response {
     enum http1_response_state_ state_;
-    struct buf line_; /* an unfinished line of the head, or of the trailers */
-    bool line_used_;  /* line_ was handed out and begins anew */
-    size_t max_line_;
-    int status_;
-    bool keep_, chunked_, has_length_;
     unsigned framing_; /* bytes of this chunk's size line, or of all trailers */
     uint64_t left_;    /* of the body, or of this chunk */
+    int status_;
+    bool keep_, chunked_, has_length_;
+    bool line_used_; /* line_ was handed out and begins anew */
+    size_t max_line_;
+    struct buf line_; /* an unfinished line of the head, or of the trailers */
 };
 
 /* `max_head`: ceiling of one line of the head, and of all trailers together. */

@@ -17,8 +17,7 @@ struct plain_connection {
     uv_poll_t poll;
     struct origin *origin;
     struct transfer *transfer; /* NULL: idle */
-    struct list idle;          /* in plain.idle */
-    struct wheel_timer unused; /* runs while idle */
+    struct http1_response response;
     int fd;                    /* -1: curl is still connecting */
     bool polled;               /* `poll` is to be closed */
     bool used;                 /* has carried an answer before this one */
@@ -26,9 +25,11 @@ struct plain_connection {
     bool send_failed;          /* nothing more can be sent; an answer may still be there to read */
     bool answered;             /* something of the answer has come */
     bool spare;                /* the answer is over, and the next request may follow it */
-    char tail[TAIL_SIZE];      /* of the request's head */
-    size_t tail_len, sent, total;
-    struct http1_response response;
+    size_t sent, total;        /* of the request */
+    struct list idle;          /* in plain.idle */
+    struct wheel_timer unused; /* runs while idle */
+    size_t tail_len;
+    char tail[TAIL_SIZE]; /* of the request's head */
 };
 
 /* ---- The head of all requests ---- */

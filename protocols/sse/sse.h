@@ -10,16 +10,16 @@ struct sse_event {
 };
 
 struct sse_parser {
+    void (*on_event)(void *ctx, const struct sse_event *e); /* borrowed bytes, for the call only */
+    void *ctx;
+    uint64_t comments; /* seen so far: a silent provider that sends heartbeats is alive */
+    size_t max_event;
+    enum err error_; /* what killed it */
+    bool stopped;    /* set it in on_event to drop the rest */
+    bool bom_done_, cr_pending_, has_data_;
     struct buf line_; /* an unfinished line */
     struct buf data_; /* data lines so far; used only when an event has several, or crosses a feed */
     struct buf name_;
-    size_t max_event;
-    uint64_t comments; /* seen so far: a silent provider that sends heartbeats is alive */
-    bool bom_done_, cr_pending_, has_data_;
-    void (*on_event)(void *ctx, const struct sse_event *e); /* borrowed bytes, for the call only */
-    void *ctx;
-    enum err error_; /* what killed it */
-    bool stopped;    /* set it in on_event to drop the rest */
 };
 
 void sse_init(struct sse_parser *p, size_t max_event, void (*on_event)(void *, const struct sse_event *),
