@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BLOCK_MIN = 1024, BLOCK_MAX = 64 * 1024 };
+/* The smallest is as much, with its head, as malloc keeps at hand. */
+enum { BLOCK_MIN = 960, BLOCK_MAX = 64 * 1024 };
 
 struct arena_block {
     struct arena_block *next;

@@ -219,7 +219,7 @@ bool normalize_text(struct arena *a, struct bytes *text)
     struct buf composed;
     buf_init(&composed, s.len * GROWTH_MAX + 1);
     /* The scanner has seen to UTF-8: what can fail is memory. */
-    bool ok = compose(s, &composed);
+    bool ok = buf_reserve(&composed, s.len + 1) == ERR_OK && compose(s, &composed);
     if (ok && !bytes_eq(buf_bytes(&composed), s))
         ok = arena_dup(a, buf_bytes(&composed), &s);
     buf_free(&composed);

@@ -127,7 +127,8 @@ struct buf *http_answer_begin(struct conn *c)
 void http_answer_send(struct conn *c, const struct answer *a)
 {
     struct buf *out = &c->server->out;
-    struct head h = {.len = 0};
+    struct head h;
+    h.len = 0;
     if (out->failed) {
         LOG_WARN("http an answer does not fit into memory");
         conn_doom(c);
@@ -165,7 +166,8 @@ void http_stream_send(struct conn *c, bool last)
     static const struct answer answer = {.status = 200, .content_type = "text/event-stream"};
     struct http_conn *http = c->http;
     struct buf *out = &c->server->out;
-    struct head h = {.len = 0};
+    struct head h;
+    h.len = 0;
     const size_t len = out->len - HTTP_HEAD_ROOM;
     if (!http->streaming) {
         add_common(&h, c, &answer);

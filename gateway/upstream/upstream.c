@@ -250,12 +250,30 @@ static bool header_safe(struct bytes id)
     return id.len > 0 && id.len <= MAX_REQUEST_ID;
 }
 
+/* About as long as the request will be, so that its body is not moved while it grows. */
+static size_t likely_size(const struct llm_request *r)
+{
+    enum { MEMBERS = 512, MESSAGE = 64 };
+    size_t size = MEMBERS + r->instructions.len;
+    for (size_t i = 0; i < r->n_items; i++) {
+        size += MESSAGE + r->items[i].text.len;
+        for (size_t k = 0; k < r->items[i].n_contents; k++)
+            size += r->items[i].contents[k].text.len;
+    }
+    for (size_t i = 0; i < r->n_tools; i++)
+        size += r->tools[i].raw.len;
+    return size;
+}
+
 static enum err encode(struct transfer *t, const struct upstream_call *call, struct api_error *ret_error)
 {
     static const char name[] = "x-request-id: ";
     const struct config *cfg = t->u->cfg;
     /* Escapes and another dialect's words may make a text longer than the message that it came in. */
     buf_init(&t->body, REQUEST_SLACK + 4 * (cfg->limits.max_message_bytes + cfg->limits.max_context_bytes));
+    enum err err = buf_reserve(&t->body, MIN(likely_size(call->request), t->body.max));
+    if (err != ERR_OK)
+        return err;
     if (header_safe(call->request_id)) {
         t->id_line = malloc(sizeof(name) + call->request_id.len);
         if (!t->id_line)

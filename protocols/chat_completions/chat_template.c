@@ -99,7 +99,8 @@ void chat_template_learn(struct chat_template *t, const struct json_doc *chunk)
     buf_reset(&t->around);
     t->before = n->start + 1;
     t->kind = kind;
-    if (buf_append(&t->around, chunk->text.data, t->before) != ERR_OK ||
+    if (buf_reserve(&t->around, chunk->text.len - (n->len - 2)) != ERR_OK ||
+        buf_append(&t->around, chunk->text.data, t->before) != ERR_OK ||
         buf_append_bytes(&t->around, bytes_skip(chunk->text, n->start + n->len - 1)) != ERR_OK)
         buf_reset(&t->around);
 }
