@@ -2,6 +2,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "gateway/generation.h"
+#include "gateway/memory.h"
 #include "gateway/process.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -153,6 +154,7 @@ static void announce(struct master *m, uint64_t now)
         return;
     g->announced = true;
     socket_set_log(&g->sockets, g->cfg);
+    memory_trim();
     LOG_INFO("serving generation=%u workers=%u", g->number, g->n_slots);
 }
 

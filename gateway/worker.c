@@ -1,11 +1,14 @@
 #include "gateway/worker.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "gateway/memory.h"
 #include "gateway/server/server.h"
-#include "gateway/trim.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+/* After so long without an answer and with no change in connections, memory is given back. */
+enum { REST_MS = 5000 };
 
 struct worker {
     const struct worker_opts *opts;
@@ -19,6 +22,9 @@ struct worker {
     uv_timer_t wheel_timer;
     uint64_t wheel_due; /* what wheel_timer is armed for; UINT64_MAX: nothing */
     uv_timer_t drain_timer;
+    uv_timer_t rest_timer; /* runs while something happens */
+    size_t connections;    /* open, as last seen */
+    bool busy, resting;
     uv_signal_t sigterm;
     uv_poll_t master;
     bool draining, stopping;
@@ -52,9 +58,34 @@ static void stop(struct worker *w)
         upstream_close(w->upstream);
     uv_close((uv_handle_t *)&w->wheel_timer, NULL);
     uv_close((uv_handle_t *)&w->drain_timer, NULL);
+    uv_close((uv_handle_t *)&w->rest_timer, NULL);
     uv_close((uv_handle_t *)&w->sigterm, NULL);
     if (w->opts->master_fd >= 0)
         uv_close((uv_handle_t *)&w->master, NULL);
+}
+
+static void on_rest(uv_timer_t *t)
+{
+    struct worker *w = t->data;
+    if (w->busy) {
+        w->busy = false;
+        return;
+    }
+    uv_timer_stop(t);
+    w->resting = true;
+    memory_trim();
+}
+
+static void note_work(struct worker *w)
+{
+    const size_t connections = server_connections(w->server);
+    if (w->pool.n_live == 0 && connections == w->connections)
+        return;
+    w->connections = connections;
+    w->busy = true;
+    if (w->resting)
+        uv_timer_start(&w->rest_timer, on_rest, REST_MS, REST_MS);
+    w->resting = false;
 }
 
 /* Once a loop turn, before sockets are flushed. */
@@ -65,6 +96,7 @@ static void tick(void *ctx)
     if (w->stopping)
         return;
     arm_wheel(w, clock_mono_ms());
+    note_work(w);
     if (w->draining && server_connections(w->server) == 0)
         stop(w);
 }
@@ -105,8 +137,10 @@ static void init_handles(struct worker *w)
 {
     uv_timer_init(&w->loop, &w->wheel_timer);
     uv_timer_init(&w->loop, &w->drain_timer);
+    uv_timer_init(&w->loop, &w->rest_timer);
     uv_signal_init(&w->loop, &w->sigterm);
-    w->wheel_timer.data = w->drain_timer.data = w->sigterm.data = w;
+    w->wheel_timer.data = w->drain_timer.data = w->rest_timer.data = w->sigterm.data = w;
+    w->resting = true;
     w->wheel_due = UINT64_MAX;
     uv_signal_start(&w->sigterm, on_sigterm, SIGTERM);
     if (w->opts->master_fd >= 0) {
@@ -154,6 +188,7 @@ int worker_run(const struct worker_opts *o)
         return 1;
     }
     w->opts = o;
+    memory_tune();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
@@ -161,7 +196,7 @@ int worker_run(const struct worker_opts *o)
     init_handles(w);
     bool ok = start(w);
     if (ok) {
-        trim_memory();
+        memory_trim();
         report_ready(o->ready_fd);
         uv_run(&w->loop, UV_RUN_DEFAULT);
     } else {

@@ -1,10 +1,19 @@
-#include "gateway/trim.h"
+#include "gateway/memory.h"
 #include "common/attr.h"
 #include <link.h>
 #include <malloc.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+enum { TRIM_THRESHOLD = 1024 * 1024 };
+
+void memory_tune(void)
+{
+    /* The default, 128 KB, is passed and met again by a few requests at once: two brk() calls each, and the
+     * zeroing of their pages. memory_trim gives this back too. */
+    (void)mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD);
+}
 
 static int trim_object(struct dl_phdr_info *info, size_t size UNUSED, void *page_size)
 {
@@ -21,7 +30,7 @@ static int trim_object(struct dl_phdr_info *info, size_t size UNUSED, void *page
     return 0;
 }
 
-void trim_memory(void)
+void memory_trim(void)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     (void)malloc_trim(0);

@@ -1,0 +1,8 @@
+#pragma once
+
+/* Tells malloc not to give back and ask again for the same pages with every request. Once a worker. */
+void memory_tune(void);
+/* Gives back what is not in use: free heap, and the pages of program and libraries that are mere copies of
+ * their files (TLS alone touches 4 MB of them at start and then uses a quarter). What is used again comes
+ * back from the page cache. */
+void memory_trim(void);
