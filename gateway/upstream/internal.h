@@ -1,12 +1,13 @@
 #pragma once
 /* What the files of this room share. upstream.c: lives and the tick; origin.c: curl on the loop, one multi
  * handle a provider; plain.c: answers without TLS on sockets of our own; transfer.c: one answer's bytes into
- * the log; deadline.c: its four timeouts; fault.c: what went wrong, in words; demo*.c. */
+ * the log; deadline.c: its four timeouts; fault.c: what went wrong, in words; retry_after.c; demo*.c. */
 #include "common/fsm.h"
 #include "common/list.h"
 #include "common/wheel.h"
 #include "gateway/upstream/demo.h"
 #include "gateway/upstream/http1_response.h"
+#include "gateway/upstream/retry_after.h"
 #include "gateway/upstream/upstream.h"
 #include "protocols/sse/sse.h"
 #include <curl/curl.h>
@@ -20,8 +21,7 @@ enum {
     MAX_HEAD = 64 * 1024,  /* bytes of response headers */
     MAX_ERROR_BODY = 64 * 1024, /* of an answer with an error status */
     MAX_REQUEST_ID = 128,
-    MAX_RETRY_AFTER_S = 24 * 60 * 60, /* more is not believed */
-    REQUEST_SLACK = 64 * 1024,        /* of a request's body, beside what the client sent */
+    REQUEST_SLACK = 64 * 1024, /* of a request's body, beside what the client sent */
     DRAIN_MS = 1000, /* how long the rest of a finished answer may take before its connection is given up */
     IDLE_MS = 118 * 1000,   /* a connection of ours that nobody used for so long; curl's own is the same */
     INBOX_SIZE = 32 * 1024, /* where all sockets of ours are read */
@@ -139,7 +139,7 @@ struct transfer {
     struct curl_slist id_header;         /* x-request-id, in front of the origin's shared headers */
     char *id_line;
     char content_type[64];
-    int retry_after_s;
+    struct retry_after retry_after; /* of an error */
     size_t head_bytes;
     struct buf collected; /* a JSON body, an error's body */
     CURLcode result;

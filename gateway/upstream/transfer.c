@@ -1,5 +1,6 @@
 /* One answer's bytes into its log. What is called with bytes may be inside curl: it only appends and marks.
  */
+#include "common/clock.h"
 #include "common/log.h"
 #include "gateway/upstream/internal.h"
 
@@ -14,22 +15,19 @@ static void begin_head(struct transfer *t, struct bytes line)
         status = 0;
     t->status = (int)status;
     t->content_type[0] = '\0';
-    t->retry_after_s = 0;
+    t->retry_after = (struct retry_after){0};
     if (t->status >= 200)
         t->origin->version = bytes_starts(line, BYTES("HTTP/1")) ? 1 : 2;
 }
 
 static void note_header(struct transfer *t, struct bytes name, struct bytes value)
 {
-    uint64_t seconds;
     if (bytes_eq_nocase(name, BYTES("content-type"))) {
         size_t n = MIN(value.len, sizeof(t->content_type) - 1);
         memcpy(t->content_type, value.data, n);
         t->content_type[n] = '\0';
-    } else if (bytes_eq_nocase(name, BYTES("retry-after"))) {
-        /* A date, the other form that RFC 9110 allows, is not worth a clock: no provider sends it. */
-        if (bytes_to_u64(value, MAX_RETRY_AFTER_S, &seconds) == ERR_OK)
-            t->retry_after_s = (int)seconds;
+    } else if (t->status > 299) {
+        retry_after_note(&t->retry_after, name, value);
     }
 }
 
@@ -155,8 +153,7 @@ static void fail_by_status(struct transfer *t)
 {
     struct api_error e = {0};
     t->dialect->decode_error(t->status, buf_bytes(&t->collected), &e);
-    if (t->retry_after_s > 0)
-        e.retry_after_s = t->retry_after_s;
+    e.retry_after_s = retry_after_s(&t->retry_after, clock_unix_s());
     transfer_fail(t, &e);
 }
 

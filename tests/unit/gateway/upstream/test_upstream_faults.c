@@ -1,4 +1,5 @@
 /* Everything that a provider or the network can do wrong ends in exactly one typed terminal. */
+#include "gateway/upstream/retry_after.h"
 #include "rig.h"
 #include <sys/socket.h>
 #include <unistd.h>
@@ -37,8 +38,13 @@ START_TEST(statuses_are_the_dialects_to_read)
         {"HTTP/1.1 500 Oops\r\nContent-Type: text/html\r\nContent-Length: 11\r\n\r\n<h1>no</h1>", 500, 0,
          "<h1>no</h1>"},
         {"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 4\r\n\r\nwait", 429, 7, "wait"},
-        {"HTTP/1.1 429 Slow\r\nRetry-After: Wed, 21 Oct 2026 07:28:00 GMT\r\nContent-Length: 4\r\n\r\nwait",
-         429, 0, "wait"},
+        {"HTTP/1.1 429 Slow\r\nretry-after-ms: 1500\r\nRetry-After: 7\r\nContent-Length: 4\r\n\r\nwait", 429,
+         2, "wait"},
+        {"HTTP/1.1 429 Slow\r\nRetry-After: Wed, 21 Oct 2026 07:28:00 GMT\r\nDate: Wed, 21 Oct 2026 07:26:30 "
+         "GMT\r\nContent-Length: 4\r\n\r\nwait",
+         429, 90, "wait"},
+        {"HTTP/1.1 429 Slow\r\nRetry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\nContent-Length: 4\r\n\r\nwait",
+         429, RETRY_AFTER_MAX_S, "wait"},
         {"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n", 401, 0, ""},
         {"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", 302, 0, ""},
         {"HTTP/1.1 404 No\r\n\r\nuntil the connection closes", 404, 0, "until the connection closes"},
