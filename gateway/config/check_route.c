@@ -44,7 +44,12 @@ static void check_base_url(struct config *cfg, struct config_provider *v, const 
 static void check_provider(struct config *cfg, struct config_provider *v, const struct node *n,
                            struct problems *p)
 {
-    static const char *const not_for_demo[] = {"base_url", "api_key", "allow_plaintext"};
+    static const char *const not_for_demo[] = {"base_url",
+                                               "api_key",
+                                               "allow_plaintext",
+                                               "max_connections",
+                                               "max_http2_connections",
+                                               "max_idle_connections"};
     struct bytes dialect = check_text(n, "dialect");
     v->demo = bytes_is(dialect, "demo");
     if (!v->demo) {

@@ -21,6 +21,9 @@ struct config_listener {
         *key; /* PEM files; a relative path is taken from the configuration's directory */
 };
 
+/* Past so many HTTP/2 connections nobody needs more: each carries 100 requests. */
+enum { CONFIG_MOST_HTTP2_CONNECTIONS = 256 };
+
 struct config_provider {
     const char *name;
     const struct dialect *dialect; /* NULL: demo */
@@ -28,6 +31,9 @@ struct config_provider {
     const char *base_url;  /* without a trailing slash */
     struct secret api_key; /* may be unset */
     bool allow_plaintext;
+    unsigned max_connections;       /* of one worker */
+    unsigned max_http2_connections; /* of these, while it speaks HTTP/2 */
+    unsigned max_idle_connections;
 };
 
 struct config_target {
@@ -71,13 +77,14 @@ struct config {
     size_t n_keys;
     struct {                                                  /* milliseconds */
         uint64_t connect, first_token, between_tokens, total; /* of one upstream answer */
-        uint64_t handshake;  /* TLS hello, request head and body: from accept, in all */
-        uint64_t idle;       /* a session without any message or pong for so long is closed (1000) */
-        uint64_t ping;       /* server ping after so long without a byte from the client */
-        uint64_t keep_alive; /* an HTTP connection between requests */
-        uint64_t heartbeat;  /* SSE comment after so long without an event */
-        uint64_t write;      /* a socket that has not drained for so long is closed */
-        uint64_t drain;      /* in-flight answers may go on for so long after SIGTERM or SIGHUP */
+        uint64_t handshake;     /* TLS hello, request head and body: from accept, in all */
+        uint64_t idle;          /* a session without any message or pong for so long is closed (1000) */
+        uint64_t ping;          /* server ping after so long without a byte from the client */
+        uint64_t keep_alive;    /* an HTTP connection between requests */
+        uint64_t heartbeat;     /* SSE comment after so long without an event */
+        uint64_t upstream_idle; /* a provider's connection that nobody uses */
+        uint64_t write;         /* a socket that has not drained for so long is closed */
+        uint64_t drain;         /* in-flight answers may go on for so long after SIGTERM or SIGHUP */
     } timeouts;
     struct {
         uint64_t max_sessions; /* open connections, all workers */

@@ -30,6 +30,11 @@
         .path = "limits." #name, .type = kind, .preset = value, .min = least, .max = most, .reload = true,   \
         AT(config, limits.name), .help = text                                                                \
     }
+#define CEILING(name, value, most, text)                                                                     \
+    {                                                                                                        \
+        .path = "providers[]." #name, .type = CONFIG_NUMBER, .preset = value, .min = 1, .max = most,         \
+        .reload = true, AT(config_provider, name), .help = text                                              \
+    }
 #define STRING(name, kind, most, need, place, text)                                                          \
     {                                                                                                        \
         .path = name, .type = kind, .min = 1, .max = most, .required = need, .reload = true, place,          \
@@ -127,6 +132,11 @@ const struct config_keydef config_keys[] = {
      .reload = true,
      NOWHERE,
      .help = "what it speaks; demo: built in, a text without any network"},
+    CEILING(max_connections, "16384", 65535,
+            "connections of one worker to it; past them requests wait their turn"),
+    CEILING(max_http2_connections, "32", CONFIG_MOST_HTTP2_CONNECTIONS,
+            "of these, so many while it speaks HTTP/2, 100 requests each"),
+    CEILING(max_idle_connections, "1024", 65535, "of these, so many are kept when no request uses them"),
     STRING("providers[].name", CONFIG_STRING, 64, true, AT(config_provider, name),
            "unique; letters, digits, _ . -"),
     GROUP("timeouts", "how long is too long"),
@@ -140,6 +150,7 @@ const struct config_keydef config_keys[] = {
     DURATION(keep_alive, "60s", "an HTTP connection between two requests"),
     DURATION(ping, "30s", "a WebSocket ping after so long without a byte from the client"),
     DURATION(total, "10m", "one answer, from its request to its end"),
+    DURATION(upstream_idle, "118s", "a connection to a provider between two requests"),
     DURATION(write, "30s", "a client whose socket takes nothing for so long is closed"),
     {.path = "workers",
      .type = CONFIG_NUMBER,

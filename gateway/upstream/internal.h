@@ -13,17 +13,13 @@
 #include <curl/curl.h>
 
 enum {
-    ORIGIN_IDLE_EASIES = 64,        /* easy handles kept for the next transfer */
-    ORIGIN_IDLE_CONNECTIONS = 1024, /* the oldest idle ones past this are closed */
-    ORIGIN_MAX_HTTP1 = 16384,       /* connections to one provider that speaks HTTP/1.1 */
-    ORIGIN_MAX_HTTP2 = 32, /* to one over TLS, until it is known to speak nothing newer: 100 streams each */
-    RECEIVE_BUFFER = 4096, /* bytes a transfer: tokens are small */
-    MAX_HEAD = 64 * 1024,  /* bytes of response headers */
+    ORIGIN_IDLE_EASIES = 64,    /* easy handles kept for the next transfer */
+    RECEIVE_BUFFER = 4096,      /* bytes a transfer: tokens are small */
+    MAX_HEAD = 64 * 1024,       /* bytes of response headers */
     MAX_ERROR_BODY = 64 * 1024, /* of an answer with an error status */
     MAX_REQUEST_ID = 128,
     REQUEST_SLACK = 64 * 1024, /* of a request's body, beside what the client sent */
     DRAIN_MS = 1000, /* how long the rest of a finished answer may take before its connection is given up */
-    IDLE_MS = 118 * 1000,   /* a connection of ours that nobody used for so long; curl's own is the same */
     INBOX_SIZE = 32 * 1024, /* where all sockets of ours are read */
     INBOX_ROUNDS = 4,       /* full inboxes from one socket before others have their turn */
 };
@@ -49,8 +45,6 @@ struct plain {
     size_t head_len;
     struct list idle; /* connections, the one used last at the end */
     unsigned n_idle, n_connections;
-    unsigned max_idle, max_connections;
-    uint64_t idle_ms;
     struct list waiting; /* transfers for which there is no connection left */
 };
 
@@ -69,8 +63,9 @@ struct origin {
     int limited;                   /* the version that its limit of connections is made for */
     const struct carrier *carrier; /* chosen when it is opened */
     struct plain plain;
-    bool kick;                   /* curl wants to run at once */
-    long held[ORIGIN_MAX_HTTP2]; /* local ports of the connections on which a stream was reset in this tick */
+    bool kick; /* curl wants to run at once */
+    /* Local ports of the connections on which a stream was reset in this tick. */
+    uint16_t held[CONFIG_MOST_HTTP2_CONNECTIONS];
     unsigned n_held;
 };
 

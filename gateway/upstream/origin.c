@@ -255,6 +255,15 @@ static bool choose_carrier(struct origin *o)
     return rc != CURLE_OUT_OF_MEMORY;
 }
 
+/* Over TLS it may speak HTTP/2 until it is known not to. */
+static void set_limit(struct origin *o)
+{
+    const struct config_provider *p = o->provider;
+    bool http2 = o->tls && o->version != 1;
+    unsigned most = http2 ? MIN(p->max_connections, p->max_http2_connections) : p->max_connections;
+    curl_multi_setopt(o->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)most);
+}
+
 static bool origin_open(struct origin *o)
 {
     if (o->multi)
@@ -271,10 +280,9 @@ static bool origin_open(struct origin *o)
     curl_multi_setopt(o->multi, CURLMOPT_TIMERFUNCTION, on_want_timer);
     curl_multi_setopt(o->multi, CURLMOPT_TIMERDATA, o);
     curl_multi_setopt(o->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
-    curl_multi_setopt(o->multi, CURLMOPT_MAXCONNECTS, (long)ORIGIN_IDLE_CONNECTIONS);
-    curl_multi_setopt(o->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
-                      (long)(o->tls ? ORIGIN_MAX_HTTP2 : ORIGIN_MAX_HTTP1));
+    curl_multi_setopt(o->multi, CURLMOPT_MAXCONNECTS, (long)o->provider->max_idle_connections);
     o->version = o->limited = 0;
+    set_limit(o);
     return true;
 }
 
@@ -283,8 +291,7 @@ void origin_limit(struct origin *o)
     if (!o->tls || o->version == o->limited)
         return;
     o->limited = o->version;
-    curl_multi_setopt(o->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
-                      (long)(o->version == 1 ? ORIGIN_MAX_HTTP1 : ORIGIN_MAX_HTTP2));
+    set_limit(o);
 }
 
 /* Whom to trust: the file that SSL_CERT_FILE names, as OpenSSL's own programs read it, else curl's. curl
@@ -342,6 +349,8 @@ static CURL *easy_new(const struct origin *o)
     curl_easy_setopt(e, CURLOPT_TCP_KEEPINTVL, 10L);
     curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)o->u->cfg->timeouts.connect);
+    /* Whole seconds, and 0 means for ever. */
+    curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, (long)((o->u->cfg->timeouts.upstream_idle + 999) / 1000));
     curl_easy_setopt(e, CURLOPT_CONNECT_ONLY, o->carrier == &plain_carrier ? 1L : 0L);
     curl_easy_setopt(e, CURLOPT_POST, 1L);
     curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
@@ -421,8 +430,8 @@ static void remove_unfinished(struct origin *o, CURL *e)
     bool known = port <= 0 || !o->tls;
     for (unsigned i = 0; i < o->n_held; i++)
         known |= o->held[i] == port;
-    if (!known && o->n_held < ORIGIN_MAX_HTTP2)
-        o->held[o->n_held++] = port;
+    if (!known && o->n_held < ARRAY_LEN(o->held))
+        o->held[o->n_held++] = (uint16_t)port;
     o->u->wishes |= o->n_held > 0;
     curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L);
     curl_multi_remove_handle(o->multi, e);

@@ -113,9 +113,6 @@ CURLcode plain_open(struct origin *o, const char *url)
         return rc;
     list_init(&o->plain.idle);
     list_init(&o->plain.waiting);
-    o->plain.max_connections = ORIGIN_MAX_HTTP1;
-    o->plain.max_idle = ORIGIN_IDLE_CONNECTIONS;
-    o->plain.idle_ms = IDLE_MS;
     return CURLE_OK;
 }
 
@@ -156,8 +153,8 @@ static void make_idle(struct plain_connection *c)
     c->used = true;
     http1_response_reset(&c->response);
     list_append(&o->plain.idle, &c->idle);
-    deadline_arm(o->u, &c->unused, uv_now(o->u->loop) + o->plain.idle_ms);
-    if (++o->plain.n_idle > o->plain.max_idle)
+    deadline_arm(o->u, &c->unused, uv_now(o->u->loop) + o->u->cfg->timeouts.upstream_idle);
+    if (++o->plain.n_idle > o->provider->max_idle_connections)
         close_connection(LIST_FIRST(&o->plain.idle, struct plain_connection, idle));
 }
 
@@ -386,7 +383,7 @@ void plain_connected(struct transfer *t, CURLcode result, curl_socket_t fd)
 static CURLcode plain_add(struct origin *o, struct transfer *t)
 {
     struct plain *p = &o->plain;
-    if (p->n_idle == 0 && p->n_connections >= p->max_connections) {
+    if (p->n_idle == 0 && p->n_connections >= o->provider->max_connections) {
         list_append(&p->waiting, &t->waiting);
         return CURLE_OK;
     }
@@ -400,7 +397,7 @@ static CURLcode plain_add(struct origin *o, struct transfer *t)
 static void serve_waiting(struct origin *o)
 {
     struct plain *p = &o->plain;
-    while (!list_empty(&p->waiting) && (p->n_idle > 0 || p->n_connections < p->max_connections)) {
+    while (!list_empty(&p->waiting) && (p->n_idle > 0 || p->n_connections < o->provider->max_connections)) {
         struct transfer *t = LIST_FIRST(&p->waiting, struct transfer, waiting);
         list_remove(&t->waiting);
         CURLcode rc = t->abort ? CURLE_OK : plain_add(o, t);

@@ -17,9 +17,9 @@ async function tlsFiles() {
     return { certificate, tls: { cert: await readFile(certificate), key: await readFile(key) } };
 }
 
-const configFor = (providers) => ({
+const configFor = (providers, ceilings) => ({
     workers: 1,
-    providers: providers.map(([name, p]) => ({ name, dialect: 'chat_completions', base_url: p.url, api_key: SECRET })),
+    providers: providers.map(([name, p]) => ({ name, dialect: 'chat_completions', base_url: p.url, api_key: SECRET, ...ceilings })),
     models: [{ name: 'unused', targets: [{ provider: providers[0][0], model: 'x' }] }],
 });
 
@@ -112,6 +112,34 @@ describe('providers over TLS', () => {
     it('says nothing of the key in its log', () => {
         assert.doesNotMatch(gw.logs, /provider-secret/);
     });
+});
+
+it('connections to a provider have ceilings', async () => {
+    const { certificate, tls } = await tlsFiles();
+    const [two, one] = [await startProvider({ tls, http2: true }), await startProvider({ tls })];
+    const ceilings = { max_connections: 2, max_http2_connections: 1, max_idle_connections: 1 };
+    const gateway = await startGateway({ config: configFor([['two', two], ['one', one]], ceilings), env: { SSL_CERT_FILE: certificate } });
+    try {
+        for (const [name, provider, room, connections] of [['two', two, 100, 1], ['one', one, 2, 2]]) {
+            // Only an answer tells which HTTP the provider speaks.
+            assert.equal(await textOf(await ask(clientOf(gateway), `${name}/tokens-1`)), 't0');
+            await provider.next();
+            const asked = Array.from({ length: room + 5 }, () => ask(clientOf(gateway), `${name}/tokens-2.hold-1`).then(textOf));
+            const arrived = [];
+            while (arrived.length < room) arrived.push(await provider.next());
+            for (let left = asked.length; left > 0; left--) {
+                assert.ok(provider.sockets.size <= connections, `${name}: ${provider.sockets.size} connections`);
+                arrived.shift().release();
+                if (left > room) arrived.push(await provider.next());
+            }
+            for (const text of await Promise.all(asked)) assert.equal(text, 't0 t1');
+        }
+        assert.equal(two.connections, 1);
+    } finally {
+        await gateway.stop();
+        await two.close();
+        await one.close();
+    }
 });
 
 it('a certificate that nobody vouches for is refused', async () => {

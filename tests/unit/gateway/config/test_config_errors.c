@@ -19,13 +19,13 @@ static const struct rule rules[] = {
     {"workers: 2", "timeouts: {conect: 5s}",
      "t.yaml:3: timeouts.conect: unknown key, did you mean connect?; allowed here: between_tokens, connect, "
      "drain, "
-     "first_token, handshake, heartbeat, idle, keep_alive, ping, total, write\n"},
+     "first_token, handshake, heartbeat, idle, keep_alive, ping, total, upstream_idle, write\n"},
     {"8080\n", "8080\n    adress: x\n",
      "t.yaml:3: listen[0].adress: unknown key, did you mean address?; allowed here: address, "
      "allow_plaintext, tls\n"},
     {"    dialect: demo\n", "    dialect: demo\n    kind: x\n",
      "t.yaml:7: providers[0].kind: unknown key; allowed here: allow_plaintext, api_key, base_url, dialect, "
-     "name\n"},
+     "max_connections, max_http2_connections, max_idle_connections, name\n"},
     {"model: quick", "model: quick\n        wieght: 2",
      "t.yaml:12: models[0].targets[0].wieght: unknown key, did you mean weight?; allowed here: model, "
      "provider, weight\n"},
@@ -251,6 +251,16 @@ static const struct rule rules[] = {
     {"    dialect: demo\n", "    dialect: demo\n  - {name: a/b, dialect: demo}\n",
      "t.yaml:7: providers[1].name: has a character that a provider's name may not have; allowed: letters, "
      "digits, _ . -\n"},
+    {"    dialect: demo\n", "    dialect: demo\n    max_connections: 5\n",
+     "t.yaml:7: providers[0].max_connections: the demo provider is built in and takes none; allowed there: "
+     "dialect, name\n"},
+    {"    dialect: demo\n",
+     "    dialect: responses\n    base_url: https://a.example\n    max_connections: 0\n",
+     "t.yaml:8: providers[0].max_connections: '0' is out of range; allowed: an integer from 1 to 65535\n"},
+    {"    dialect: demo\n",
+     "    dialect: responses\n    base_url: https://a.example\n    max_http2_connections: 257\n",
+     "t.yaml:8: providers[0].max_http2_connections: '257' is out of range; allowed: an integer from 1 to "
+     "256\n"},
     /* Models. */
     {"provider: demo", "provider: dmeo",
      "t.yaml:10: models[0].targets[0].provider: no provider has this name, did you mean demo?; allowed: "

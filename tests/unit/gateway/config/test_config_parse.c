@@ -28,6 +28,10 @@ START_TEST(smallest_file_and_its_defaults)
         {c->timeouts.heartbeat, 15000},
         {c->timeouts.write, 30000},
         {c->timeouts.drain, 30000},
+        {c->timeouts.upstream_idle, 118000},
+        {c->providers[0].max_connections, 16384},
+        {c->providers[0].max_http2_connections, 32},
+        {c->providers[0].max_idle_connections, 1024},
         {c->limits.max_sessions, 100000},
         {c->limits.max_sessions_per_address, 200},
         {c->limits.max_message_bytes, 1 << 20},
@@ -77,6 +81,9 @@ static const char full[] =
     "    dialect: responses\n"
     "    base_url: http://[::1]:8000/v1\n"
     "    allow_plaintext: true\n"
+    "    max_connections: 300\n"
+    "    max_http2_connections: 3\n"
+    "    max_idle_connections: 30\n"
     "  - name: demo\n"
     "    dialect: demo\n"
     "models:\n"
@@ -133,6 +140,10 @@ static void check_routes_of_full(const struct config *c)
     ck_assert_str_eq(c->providers[0].base_url, "https://api.openai.com/v1");
     ck_assert(secret_eq(&c->providers[0].api_key, BYTES("sk-from-environment")));
     ck_assert(!c->providers[0].demo && !c->providers[0].allow_plaintext);
+    ck_assert_uint_eq(c->providers[0].max_connections, 16384);
+    ck_assert_uint_eq(c->providers[1].max_connections, 300);
+    ck_assert_uint_eq(c->providers[1].max_http2_connections, 3);
+    ck_assert_uint_eq(c->providers[1].max_idle_connections, 30);
     ck_assert_ptr_eq(c->providers[1].dialect, dialect_find(BYTES("responses")));
     ck_assert_str_eq(c->providers[1].base_url, "http://[::1]:8000/v1");
     ck_assert(c->providers[1].allow_plaintext && !secret_is_set(&c->providers[1].api_key));

@@ -146,11 +146,15 @@ static inline void rig_open(struct rig *r, bool demo)
                                            .dialect = demo ? NULL : &words,
                                            .demo = demo,
                                            .base_url = r->base_url,
-                                           .allow_plaintext = true};
+                                           .allow_plaintext = true,
+                                           .max_connections = 16384,
+                                           .max_http2_connections = 32,
+                                           .max_idle_connections = 1024};
     r->cfg.providers = &r->provider;
     r->cfg.n_providers = 1;
     r->cfg.timeouts.connect = r->cfg.timeouts.first_token = r->cfg.timeouts.between_tokens =
         r->cfg.timeouts.total = 15000;
+    r->cfg.timeouts.upstream_idle = 118000;
     r->cfg.limits.max_response_bytes = RIG_MIB;
     r->cfg.limits.max_message_bytes = r->cfg.limits.max_context_bytes = RIG_MIB;
     arena_init(&r->arena, RIG_MIB);

@@ -215,11 +215,11 @@ START_TEST(requests_wait_for_a_connection)
     static struct ask asks[N];
     struct ask first;
     rig_open(&rig, false);
+    rig.provider.max_connections = 2;
     rig_start(&rig);
     rig.fake.every = &hello;
     ask_start(&first, &rig);
     hear_hello(&first);
-    rig.up->origins[0].plain.max_connections = 2;
     for (int i = 0; i < N; i++)
         ask_start(&asks[i], &rig);
     RUN_UNTIL(&rig, !list_empty(&pool()->waiting));
@@ -240,11 +240,11 @@ START_TEST(idle_connections_have_a_ceiling)
     enum { N = 6 };
     static struct ask asks[N];
     rig_open(&rig, false);
+    rig.provider.max_idle_connections = 2;
     rig_start(&rig);
     for (int i = 0; i < N; i++)
         ask_start(&asks[i], &rig);
     RUN_UNTIL(&rig, rig.fake.requests == N);
-    rig.up->origins[0].plain.max_idle = 2;
     for (struct fake_conn *c = rig.fake.conns; c; c = c->next)
         fake_send(c, hello.bytes, strlen(hello.bytes), false);
     for (int i = 0; i < N; i++)
@@ -260,10 +260,10 @@ START_TEST(an_idle_connection_grows_old)
 {
     struct ask a;
     rig_open(&rig, false);
+    rig.cfg.timeouts.upstream_idle = 20;
     rig_start(&rig);
     ask_start(&a, &rig);
     RUN_UNTIL(&rig, rig.fake.requests == 1);
-    rig.up->origins[0].plain.idle_ms = 20;
     fake_push(&rig.fake, hello.bytes);
     hear_hello(&a);
     RUN_UNTIL(&rig, rig.fake.peer_closed == 1);
@@ -276,10 +276,10 @@ START_TEST(closing_takes_down_those_that_wait)
 {
     struct ask a, b;
     rig_open(&rig, false);
+    rig.provider.max_connections = 1;
     rig_start(&rig);
     ask_start(&a, &rig);
     RUN_UNTIL(&rig, rig.fake.requests == 1);
-    rig.up->origins[0].plain.max_connections = 1;
     ask_start(&b, &rig);
     RUN_UNTIL(&rig, !list_empty(&pool()->waiting));
     rig_close(&rig);
