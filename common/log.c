@@ -160,3 +160,19 @@ void log_write(enum log_level level, const char *fmt, ...)
     (void)written;
     errno = saved_errno;
 }
+
+bool log_gate_pass(struct log_gate *g, uint64_t now_ms, unsigned *ret_suppressed)
+{
+    if (now_ms - g->since_ms >= 1000) {
+        g->since_ms = now_ms;
+        g->written = 0;
+    }
+    if (g->written >= LOG_GATE_LINES) {
+        g->suppressed++;
+        return false;
+    }
+    g->written++;
+    *ret_suppressed = g->suppressed;
+    g->suppressed = 0;
+    return true;
+}

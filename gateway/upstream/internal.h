@@ -4,6 +4,7 @@
  * the log; deadline.c: its four timeouts; fault.c: what went wrong, in words; retry_after.c; demo*.c. */
 #include "common/fsm.h"
 #include "common/list.h"
+#include "common/log.h"
 #include "common/wheel.h"
 #include "gateway/upstream/demo.h"
 #include "gateway/upstream/http1_response.h"
@@ -63,7 +64,8 @@ struct origin {
     int limited;                   /* the version that its limit of connections is made for */
     const struct carrier *carrier; /* chosen when it is opened */
     struct plain plain;
-    bool kick; /* curl wants to run at once */
+    struct log_gate failures; /* of its transfers */
+    bool kick;                /* curl wants to run at once */
     /* Local ports of the connections on which a stream was reset in this tick. */
     uint16_t held[CONFIG_MOST_HTTP2_CONNECTIONS];
     unsigned n_held;

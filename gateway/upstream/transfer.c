@@ -160,10 +160,12 @@ static void fail_by_status(struct transfer *t)
 static void fail_by_curl(struct transfer *t)
 {
     struct api_error e;
+    unsigned suppressed;
     fault_of_curl(t, &e);
     transfer_fail(t, &e);
-    LOG_WARN("upstream failed provider=%s code=%s curl=%d detail=\"%s\"", t->origin->provider->name,
-             e.code ? e.code : "", (int)t->result, t->detail);
+    if (log_gate_pass(&t->origin->failures, uv_now(t->u->loop), &suppressed))
+        LOG_WARN("upstream failed provider=%s code=%s curl=%d detail=\"%s\" suppressed=%u",
+                 t->origin->provider->name, e.code ? e.code : "", (int)t->result, t->detail, suppressed);
 }
 
 void transfer_end(struct transfer *t)

@@ -144,6 +144,30 @@ START_TEST(errno_and_role)
 }
 END_TEST
 
+START_TEST(a_gate_counts_what_it_keeps_back)
+{
+    static const struct {
+        uint64_t now_ms;
+        unsigned asked, passed, suppressed; /* suppressed: as the first that passes is told */
+    } steps[] = {
+        {70000, 3, 3, 0}, {70400, 10, 2, 0}, {70999, 1, 0, 0}, {71000, 1, 1, 9},
+        {71500, 4, 4, 0}, {71999, 2, 0, 0},  {90000, 7, 5, 2}, {91000, 1, 1, 2},
+    };
+    struct log_gate g = {0};
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        unsigned passed = 0, told = 0, suppressed;
+        for (unsigned n = 0; n < steps[i].asked; n++) {
+            if (!log_gate_pass(&g, steps[i].now_ms, &suppressed))
+                continue;
+            passed++;
+            told += suppressed;
+        }
+        ck_assert_msg(passed == steps[i].passed && told == steps[i].suppressed,
+                      "step %zu: %u passed, told of %u", i, passed, told);
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("log");
@@ -154,5 +178,6 @@ int main(void)
     tcase_add_test(tc, long_lines_are_cut);
     tcase_add_test(tc, levels);
     tcase_add_test(tc, errno_and_role);
+    tcase_add_test(tc, a_gate_counts_what_it_keeps_back);
     return run_case(tc);
 }

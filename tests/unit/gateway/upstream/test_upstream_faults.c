@@ -1,5 +1,5 @@
 /* Everything that a provider or the network can do wrong ends in exactly one typed terminal. */
-#include "gateway/upstream/retry_after.h"
+#include "gateway/upstream/internal.h"
 #include "rig.h"
 #include <sys/socket.h>
 #include <unistd.h>
@@ -179,6 +179,44 @@ START_TEST(nobody_listens)
     ck_assert_ptr_null(strstr(a.log.end.error.message, "127.0.0.1"));
     close(fd);
     done(&a);
+}
+END_TEST
+
+/* Every failure is told to its client, but not every one to the log: the next line counts the others. */
+START_TEST(a_dead_provider_does_not_fill_the_log)
+{
+    enum { N = 60 };
+    static const struct fake_reply gone = {.close = true};
+    static struct ask asks[N];
+    static char text[64 * 1024];
+    FILE *file = tmpfile();
+    int kept = dup(STDERR_FILENO);
+    rig_open(&rig, false);
+    rig.fake.every = &gone;
+    rig_start(&rig);
+    ck_assert_int_ge(dup2(fileno(file), STDERR_FILENO), 0);
+    for (int i = 0; i < N; i++)
+        ask_start(&asks[i], &rig);
+    for (int i = 0; i < N; i++)
+        RUN_UNTIL(&rig, asks[i].ended);
+    ck_assert_int_ge(dup2(kept, STDERR_FILENO), 0);
+    (void)close(kept);
+    rewind(file);
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    (void)fclose(file);
+    unsigned lines = 0, counted = 0;
+    for (const char *at = text; (at = strstr(at, " suppressed=")); lines++) {
+        at += strlen(" suppressed=");
+        counted += (unsigned)strtoul(at, NULL, 10);
+    }
+    ck_assert_uint_ge(lines, LOG_GATE_LINES);
+    ck_assert_uint_lt(lines, N);
+    ck_assert_uint_eq(lines + counted + rig.up->origins[0].failures.suppressed, N);
+    for (int i = 0; i < N; i++) {
+        ck_failed(&asks[i], 502, "upstream_truncated");
+        ask_free(&asks[i]);
+    }
+    rig_close(&rig);
 }
 END_TEST
 
@@ -410,6 +448,7 @@ static TCase *tests(const char *name, void (*choose)(void))
     tcase_add_test(c, endless_headers_are_refused);
     tcase_add_loop_test(c, cut_at_every_byte, 0, 2);
     tcase_add_test(c, nobody_listens);
+    tcase_add_test(c, a_dead_provider_does_not_fill_the_log);
     tcase_add_test(c, a_name_that_nobody_knows);
     tcase_add_test(c, cancelled_while_the_name_is_looked_up);
     tcase_add_test(c, tls_to_one_who_does_not_speak_it);
