@@ -84,15 +84,31 @@ static bool check_origin(struct conn *c, const struct http1_request *req)
     return true;
 }
 
+/* `written` means `name`, each of whose characters may stand as %XX. */
+static bool query_name_is(struct bytes written, const char *name)
+{
+    char escape[4];
+    for (; *name; name++) {
+        snprintf(escape, sizeof(escape), "%%%02x", (unsigned char)*name);
+        bool plain = written.len > 0 && written.data[0] == *name;
+        if (!plain && !bytes_eq_nocase(bytes_of(written.data, MIN(written.len, 3)), bytes_cstr(escape)))
+            return false;
+        written = bytes_skip(written, plain ? 1 : 3);
+    }
+    return written.len == 0;
+}
+
 static bool has_query_token(struct bytes query)
 {
-    static const char *const names[] = {"api_key=", "token=", "access_token=", "key="};
+    static const char *const names[] = {"api_key", "token", "access_token", "key"};
     while (query.len > 0) {
-        for (size_t i = 0; i < ARRAY_LEN(names); i++)
-            if (bytes_starts(query, bytes_cstr(names[i])))
+        const char *end = memchr(query.data, '&', query.len);
+        size_t len = end ? (size_t)(end - query.data) : query.len;
+        const char *equals = memchr(query.data, '=', len);
+        for (size_t i = 0; equals && i < ARRAY_LEN(names); i++)
+            if (query_name_is(bytes_of(query.data, (size_t)(equals - query.data)), names[i]))
                 return true;
-        const char *next = memchr(query.data, '&', query.len);
-        query = next ? bytes_skip(query, (size_t)(next - query.data) + 1) : (struct bytes){NULL, 0};
+        query = bytes_skip(query, len + 1);
     }
     return false;
 }

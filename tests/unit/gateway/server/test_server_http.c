@@ -54,6 +54,12 @@ START_TEST(serves_and_refuses)
             "invalid_api_key");
     ANSWERS("GET /v1/models HTTP/1.1\r\n" HOST KEY KEY CLOSE "\r\n", 401, "missing_api_key");
     ANSWERS("GET /v1/models?x=1&api_key=sk-test-1 HTTP/1.1\r\n" HOST KEY CLOSE "\r\n", 401, "token_in_url");
+    ANSWERS("GET /v1/models?key=sk-test-1 HTTP/1.1\r\n" HOST KEY CLOSE "\r\n", 401, "token_in_url");
+    ANSWERS("GET /v1/models?x&%61pi%5Fke%79=sk-test-1 HTTP/1.1\r\n" HOST KEY CLOSE "\r\n", 401,
+            "token_in_url");
+    ANSWERS("GET /v1/models?%74%6F%6b%65%6e= HTTP/1.1\r\n" HOST KEY CLOSE "\r\n", 401, "token_in_url");
+    ANSWERS("GET /v1/models?keys=1&%6bey%=1&%6bey%0=1&%6&x=key=1&token HTTP/1.1\r\n" HOST KEY CLOSE "\r\n",
+            200, "\"object\":\"list\"");
     ANSWERS("GET /v1/nothing HTTP/1.1\r\n" HOST CLOSE "\r\n", 404, "unknown_url");
     ANSWERS("GET /v1/models/ HTTP/1.1\r\n" HOST CLOSE "\r\n", 404, "unknown_url");
     ANSWERS("PUT /v1/models HTTP/1.1\r\n" HOST CLOSE "\r\n", 405, "Allow: GET, HEAD, OPTIONS\r\n");
