@@ -161,13 +161,33 @@ static void encode_part(struct json_writer *w, const struct llm_log *l, const st
     part_write(w, l, &p, empty);
 }
 
-static void encode_annotation(struct json_writer *w, const struct llm_log *l, const struct llm_event *ev)
+/* The encoder's state: one more than the open text part has annotations before the encoder's place; 0: it
+ * began behind that part's beginning, and has not counted yet. Counting for each would let a provider's few
+ * bytes cost a walk over its whole answer. */
+static unsigned annotation_index(struct llm_encoder *e, const struct llm_log *l, const struct llm_event *ev)
 {
     struct part_ref p;
+    if (e->state == 0)
+        e->state = 1 + (part_find(l, ev->item, ev->part, LLM_PART_TEXT, &p)
+                            ? part_count_annotations(l, &p, ev->index)
+                            : 0);
+    return e->state - 1;
+}
+
+/* The event has been written. */
+static void count_annotations(struct llm_encoder *e, const struct llm_event *ev)
+{
+    if (ev->type == LLM_EV_PART_ADDED && ev->kind == LLM_PART_TEXT)
+        e->state = 1;
+    else if (ev->type == LLM_EV_ANNOTATION)
+        e->state++;
+}
+
+static void encode_annotation(struct llm_encoder *e, struct json_writer *w, const struct llm_log *l,
+                              const struct llm_event *ev)
+{
     write_place(w, l, ev);
-    jw_kint(w, "annotation_index",
-            part_find(l, ev->item, ev->part, LLM_PART_TEXT, &p) ? part_count_annotations(l, &p, ev->index)
-                                                                : 0);
+    jw_kint(w, "annotation_index", annotation_index(e, l, ev));
     jw_kraw(w, "annotation", ev->data);
 }
 
@@ -210,7 +230,7 @@ static const char *event_name(const struct llm_event *ev)
     return "";
 }
 
-static void encode_one(const struct llm_encoder *e, const struct llm_log *l, struct event_sink *s,
+static void encode_one(struct llm_encoder *e, const struct llm_log *l, struct event_sink *s,
                        const struct llm_event *ev)
 {
     struct json_writer w;
@@ -228,7 +248,7 @@ static void encode_one(const struct llm_encoder *e, const struct llm_log *l, str
         encode_text_done(&w, l, ev);
         break;
     case LLM_EV_ANNOTATION:
-        encode_annotation(&w, l, ev);
+        encode_annotation(e, &w, l, ev);
         break;
     default:
         jw_key(&w, "response");
@@ -254,6 +274,7 @@ bool responses_encode_events(struct llm_encoder *e, const struct llm_log *l, str
             s->out->len = before; /* whole events only; the caller sees `failed` */
             break;
         }
+        count_annotations(e, &ev);
         e->pos = pos;
         e->done = llm_event_is_terminal(ev.type);
         any = true;

@@ -148,6 +148,70 @@ START_TEST(no_room)
 }
 END_TEST
 
+/* Text, and `n` annotations that say which of their part they are. */
+static void annotated_part(struct llm_builder *b, unsigned n)
+{
+    llm_builder_delta(b, LLM_PART_TEXT, BYTES("text"), none);
+    for (unsigned i = 0; i < n; i++) {
+        char text[32];
+        int len = snprintf(text, sizeof(text), "{\"nth\":%u}", i);
+        llm_builder_annotation(b, bytes_of(text, (size_t)len));
+        llm_builder_delta(b, LLM_PART_TEXT, BYTES("more"), none);
+    }
+}
+
+static unsigned check_annotations(const struct recorder *r)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < r->n; i++) {
+        struct json_doc d;
+        if (strcmp(r->names[i], "response.output_text.annotation.added") != 0)
+            continue;
+        doc_parse(&d, recorded(r, i));
+        json_ref nth = json_get(&d, json_get(&d, 0, "annotation"), "nth");
+        ck_assert(bytes_eq(json_raw(&d, json_get(&d, 0, "annotation_index")), json_raw(&d, nth)));
+        json_doc_free(&d);
+        n++;
+    }
+    return n;
+}
+
+START_TEST(annotations_are_numbered_wherever_a_reader_begins)
+{
+    struct llm_log l;
+    struct llm_builder b;
+    struct recorder *r = malloc(sizeof(*r));
+    log_with_echo(&l, &b);
+    annotated_part(&b, 3);
+    llm_builder_part_end(&b);
+    annotated_part(&b, 2);
+    (void)llm_builder_item(&b, LLM_OUT_FUNCTION_CALL, BYTES("fc_1"), BYTES("call_1"), BYTES("f"));
+    llm_builder_delta(&b, LLM_PART_REFUSAL, BYTES("no"), none);
+    annotated_part(&b, 4);
+    (void)llm_builder_item(&b, LLM_OUT_MESSAGE, none, none, none);
+    annotated_part(&b, 5);
+    llm_builder_finish(&b, LLM_FINISH_STOP);
+    for (uint32_t from = 0; from < l.count; from++) {
+        struct llm_encoder e = {.include_usage = false};
+        struct llm_pos pos;
+        struct llm_event ev;
+        unsigned left = 0;
+        ck_assert(llm_log_seek(&l, from, &e.pos));
+        for (pos = e.pos; llm_log_next(&l, &pos, &ev);)
+            left += ev.type == LLM_EV_ANNOTATION;
+        recorder_setup(r);
+        while (dialect_responses.encode_events(&e, &l, &r->sink, r->out.len + 1)) {
+        }
+        ck_assert(e.done);
+        ck_assert_uint_eq(check_annotations(r), left);
+        ck_assert(from > 0 || left == 3 + 2 + 4 + 5);
+        buf_free(&r->out);
+    }
+    free(r);
+    llm_log_free(&l);
+}
+END_TEST
+
 /* ---- out and in again ---- */
 
 static void sse_begin(struct event_sink *s, const char *name)
@@ -212,6 +276,7 @@ int main(void)
         a_slow_client_loses_nothing,
         another_dialects_extras_stay_inside,
         no_room,
+        annotations_are_numbered_wherever_a_reader_begins,
         round_trip,
     };
     return run_tests("responses_cursor", tests, ARRAY_LEN(tests));
