@@ -118,7 +118,7 @@ function updateSend() {
     if (focused === ui.stop && !running) ui.prompt.focus();
 }
 
-// Whether the page keeps to its end: until the reader moves up, and again once they are back.
+// Whether the page keeps to its end: until the reader moves up, and again once they have come back down.
 let following = true;
 let lastTop = 0;
 
@@ -127,16 +127,41 @@ const toTheEnd = () => ui.scroller.scrollHeight - ui.scroller.scrollTop - ui.scr
 function onScroll() {
     const top = ui.scroller.scrollTop;
     const left = toTheEnd();
-    if (left <= 1) following = true;
-    else if (top < lastTop) following = false;
-    else if (left < NEAR) following = true;
+    if (top < lastTop && left > 1) following = false;
+    else if (top > lastTop && left < NEAR) following = true;
     lastTop = top;
     ui.latest.hidden = following || left < NEAR;
+}
+
+/** The reader is about to move up. Where the page goes by that is known only a frame later, too late to let it be. */
+function letGo() {
+    if (ui.scroller.scrollTop > 0) following = false;
+}
+
+/** Wheel, touch, keys and the scroll bar: the ways up. */
+function watchTheReader() {
+    let finger = null;
+    const passive = { passive: true };
+    ui.scroller.addEventListener('scroll', onScroll, passive);
+    ui.scroller.addEventListener('wheel', (e) => e.deltaY < 0 && !e.ctrlKey && letGo(), passive);
+    ui.scroller.addEventListener('touchstart', (e) => (finger = e.touches[0].clientY), passive);
+    ui.scroller.addEventListener('touchmove', (e) => {
+        const at = e.touches[0].clientY;
+        if (at > finger) letGo();
+        finger = at;
+    }, passive);
+    ui.scroller.addEventListener('keydown', (e) => {
+        const up = ['ArrowUp', 'PageUp', 'Home'].includes(e.key) || (e.key === ' ' && e.shiftKey);
+        if (up && !e.target.closest('button, input')) letGo();
+        if (e.key === 'End' && !e.target.closest('input')) toEnd(); // where the browser would go is the end of now, not of then
+    });
+    ui.scroller.addEventListener('pointerdown', (e) => e.target === ui.scroller && e.offsetX >= ui.scroller.clientWidth && letGo());
 }
 
 function toEnd() {
     following = true;
     ui.scroller.scrollTop = ui.scroller.scrollHeight;
+    lastTop = ui.scroller.scrollTop; // now: the event comes after the reader's next move
 }
 
 /** Changes the page by `change`, and stays at its end if the reader was there. */
@@ -395,7 +420,7 @@ ui.talk.addEventListener('click', (e) => {
     const button = e.target.closest('figure.code button.copy');
     if (button) copy(button, button.closest('figure').querySelector('pre').textContent);
 });
-ui.scroller.addEventListener('scroll', onScroll, { passive: true });
+watchTheReader();
 ui.latest.addEventListener('click', () => {
     toEnd();
     ui.prompt.focus();

@@ -19,6 +19,8 @@ const wide = '${'x'.repeat(200)}';
 <img src=x onerror="document.title='broken in'"><script>document.title='broken in'</script>
 averyverylongword${'y'.repeat(300)}`;
 
+const MODELS = ['demo', 'rich', 'long', 'river', 'held', 'flaky', 'talk'];
+
 let stack;
 let gw;
 let failures = 0;
@@ -28,7 +30,7 @@ before(async () => {
     const text = (s) => ({ tokens: s.match(/\s*\S+/g) });
     stack = await startStack({
         config: {
-            models: ['demo', 'rich', 'long', 'held', 'flaky', 'talk'].map((name) => ({
+            models: MODELS.map((name) => ({
                 name,
                 targets: [name === 'demo' ? { provider: 'demo', model: 'demo' } : { provider: 'chat', model: name }],
             })),
@@ -36,6 +38,7 @@ before(async () => {
         scripts: {
             rich: text(RICH),
             long: { tokens: LONG, gap: 15 },
+            river: { tokens: Array.from({ length: 20_000 }, (_, i) => `Wave ${i}.\n\n`), gap: 1 }, // ends when it is stopped
             held: { tokens: ['First ', 'words. ', 'Then ', 'the ', 'rest.'], hold: 2 },
             flaky: () => (failures++ === 0 ? { status: 500, body: { error: { message: 'The model fell over.' } } } : text('Up again.')),
         },
@@ -82,7 +85,7 @@ inBrowser('the page comes with a strict policy and asks for a key', async (page)
 
 inBrowser('a question is answered token after token', async (page) => {
     await enter(page, gw);
-    assert.deepEqual(await page.getByLabel('Model').locator('option').allInnerTexts(), ['demo', 'rich', 'long', 'held', 'flaky', 'talk']);
+    assert.deepEqual(await page.getByLabel('Model').locator('option').allInnerTexts(), MODELS);
     await shot(page, 'welcome');
     const growth = await watchGrowth(page);
     await ask(page, 'Please count to 30');
@@ -271,6 +274,98 @@ inBrowser('a reader who scrolls up is left in peace', async (page) => {
     await page.getByRole('button', { name: 'Latest' }).click();
     await page.getByRole('button', { name: 'Latest' }).waitFor({ state: 'hidden' });
     assert.equal(await focused(page), 'prompt');
+});
+
+/** Asks for the answer that does not end, and waits until it fills the page. */
+async function startRiver(page) {
+    await enter(page, gw);
+    await choose(page, 'river');
+    await ask(page, 'Flow');
+    await page.waitForFunction(() => document.querySelectorAll('.reply .body p').length > 60);
+}
+
+/** Waits until the answer has grown by `n` paragraphs, then gives the distance to the end, in px. */
+const distanceAfter = (page, n) =>
+    page.evaluate(async (more) => {
+        const body = document.querySelector('.reply .body');
+        const s = document.querySelector('#scroller');
+        const from = body.childElementCount;
+        while (body.childElementCount < from + more) await new Promise(requestAnimationFrame);
+        return s.scrollHeight - s.scrollTop - s.clientHeight;
+    }, n);
+
+/** The reader moves up by `move`, and is left there while the text flows. */
+async function leftInPeace(page, move) {
+    await startRiver(page);
+    assert.ok((await distanceAfter(page, 1)) < 80, 'it follows the end');
+    await move();
+    await page.getByRole('button', { name: 'Latest' }).waitFor();
+    const place = await page.evaluate(() => document.querySelector('#scroller').scrollTop);
+    assert.ok((await distanceAfter(page, 40)) > 500, 'the end flows away');
+    assert.ok((await page.evaluate(() => document.querySelector('#scroller').scrollTop)) <= place, 'and nothing follows it');
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await answered(page, 1);
+}
+
+inBrowser('a small turn of the wheel is enough to be left in peace by a fast answer', async (page) => {
+    await leftInPeace(page, async () => {
+        await page.locator('#talk').hover();
+        await page.mouse.wheel(0, -30);
+    });
+});
+
+inBrowser('so is a key', async (page) => {
+    await leftInPeace(page, async () => {
+        await page.locator('#talk').focus();
+        await page.keyboard.press('ArrowUp');
+    });
+});
+
+inBrowser('so is a finger', async (page, { context }) => {
+    const cdp = await context.newCDPSession(page);
+    const touch = (type, y) => cdp.send('Input.dispatchTouchEvent', { type, touchPoints: y ? [{ x: 180, y }] : [] });
+    await leftInPeace(page, async () => {
+        await touch('touchStart', 300);
+        for (let y = 305; y <= 345; y += 5) await touch('touchMove', y);
+        await touch('touchEnd');
+    });
+}, { viewport: { width: 360, height: 700 }, isMobile: true, hasTouch: true });
+
+inBrowser('a move up between two frames counts, also when the text has grown by more since', async (page) => {
+    await enter(page, gw);
+    await choose(page, 'held');
+    await page.evaluate(() => (document.querySelector('#scroller').style.height = '120px'));
+    await ask(page, 'Speak '.repeat(400));
+    const exchange = await reached('held');
+    await page.waitForFunction(() => document.querySelector('.reply .body')?.textContent.trim() === 'First words.');
+    await page.evaluate(() => {
+        const body = document.querySelector('.reply .body');
+        const s = document.querySelector('#scroller');
+        new MutationObserver((_, observer) => {
+            observer.disconnect();
+            s.scrollTop -= 20; // where the compositor is before the page's own scroll event comes
+        }).observe(body, { childList: true, characterData: true, subtree: true });
+    });
+    exchange.release();
+    await answered(page, 1);
+    const left = await page.evaluate(() => {
+        const s = document.querySelector('#scroller');
+        return s.scrollHeight - s.scrollTop - s.clientHeight;
+    });
+    assert.ok(left >= 20, `${left} px from the end`);
+});
+
+inBrowser('a reader who goes back to the end is taken along again', async (page) => {
+    await startRiver(page);
+    await page.locator('#talk').hover();
+    await page.mouse.wheel(0, -600);
+    await page.getByRole('button', { name: 'Latest' }).waitFor();
+    await page.locator('#talk').focus();
+    await page.keyboard.press('End');
+    await page.getByRole('button', { name: 'Latest' }).waitFor({ state: 'hidden' });
+    assert.ok((await distanceAfter(page, 20)) < 80);
+    await page.keyboard.press('Escape');
+    await answered(page, 1);
 });
 
 inBrowser('the keyboard is enough', async (page) => {
