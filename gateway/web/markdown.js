@@ -8,7 +8,10 @@ const ITEM = /^(\s*)([-*+•]|\d{1,9}[.)])\s+(.*)$/;
 const QUOTE = /^\s*>\s?(.*)$/;
 const INLINE = /(`+)([^`]|[^`][\s\S]*?[^`])\1(?!`)|\*\*(?=\S)([\s\S]*?\S)\*\*|(?<![\w*])\*(?=[^\s*])([^*]*?[^\s*])\*(?![\w*])|(?<![\w_])_(?=[^\s_])([^_]*?[^\s_])_(?![\w_])/g;
 const MAX_DEPTH = 4;
-const MAX_INLINE = 20_000; // a longer paragraph is shown as it is
+// Longer blocks go on in a next one, so that a growing text costs the same however long it is.
+const MAX_TEXT = 4000; // characters
+const MAX_ITEMS = 100;
+const MAX_LINES = 100; // of code, whose pieces stay in one block
 
 function element(name, ...children) {
     const node = document.createElement(name);
@@ -25,7 +28,7 @@ function inline(text, depth = 0) {
             if (line) out.push(line);
         });
     };
-    if (depth >= MAX_DEPTH || text.length > MAX_INLINE) {
+    if (depth >= MAX_DEPTH || text.length > MAX_TEXT) {
         plain(text);
         return out;
     }
@@ -46,7 +49,11 @@ function codeBlock(lines, language) {
     copy.type = 'button';
     copy.className = 'copy';
     const head = element('figcaption', element('span', language || 'text'), copy);
-    const code = element('code', lines.join('\n'));
+    const code = element('code');
+    for (let i = 0; i < lines.length; i += MAX_LINES) {
+        const piece = lines.slice(i, i + MAX_LINES).join('\n');
+        code.append(element('span', i + MAX_LINES < lines.length ? `${piece}\n` : piece));
+    }
     const pre = element('pre', code);
     pre.tabIndex = 0; // wide code is scrolled by keyboard too
     const figure = element('figure', head, pre);
@@ -82,64 +89,126 @@ function list(items) {
     return nodes.length === 1 ? nodes[0] : element('div', ...nodes);
 }
 
-/** Cuts text into blocks: [{ start, node }]. The last one may still grow. */
-function blocks(text) {
-    const lines = text.split('\n');
-    const out = [];
-    let offset = 0;
-    let i = 0;
-    const next = () => {
-        offset += lines[i].length + 1;
-        i++;
-    };
-    while (i < lines.length) {
-        const start = offset;
-        const line = lines[i];
+/** Where a line that is too long for one block is cut: after a blank, if there is one not far from the end. */
+function cutOf(line) {
+    if (line.length <= MAX_TEXT) return line.length;
+    const blank = line.lastIndexOf(' ', MAX_TEXT - 1) + 1;
+    if (blank > MAX_TEXT / 2) return blank;
+    return /[\uD800-\uDBFF]/.test(line[MAX_TEXT - 1]) ? MAX_TEXT - 1 : MAX_TEXT;
+}
+
+/** Cuts text into blocks. The last one may still grow. */
+class Blocks {
+    /** [{ start, node, goesOn }] */
+    list = [];
+    #lines;
+    #i = 0;
+    #offset = 0;
+    #goesOn;
+
+    /** `goesOn`: of what the text's first block is only more: '' or 'P', 'LIST', 'QUOTE'; in the list it says so of each block. */
+    constructor(text, goesOn) {
+        this.#lines = text.split('\n');
+        this.#goesOn = goesOn;
+        while (this.#i < this.#lines.length) this.#take(this.#lines[this.#i], this.#offset);
+    }
+
+    #next() {
+        this.#offset += this.#lines[this.#i].length + 1;
+        this.#i++;
+    }
+
+    #add(start, node) {
+        if (this.#goesOn) node.className = 'more';
+        this.list.push({ start, node, goesOn: this.#goesOn });
+        this.#goesOn = '';
+    }
+
+    #take(line, start) {
         const fence = FENCE.exec(line);
         const heading = HEADING.exec(line);
         if (line.trim() === '') {
-            next();
+            this.#next();
+        } else if (this.#goesOn === 'P') {
+            this.#takeParagraph(start);
         } else if (fence) {
-            const body = [];
-            for (next(); i < lines.length && !lines[i].trim().startsWith(fence[1]); next()) body.push(lines[i]);
-            if (i < lines.length) next();
-            out.push({ start, node: codeBlock(body, fence[2]) });
+            this.#takeCode(start, fence);
         } else if (heading) {
-            out.push({ start, node: element(heading[1].length < 3 ? 'h3' : 'h4', ...inline(heading[2])) });
-            next();
+            this.#add(start, element(heading[1].length < 3 ? 'h3' : 'h4', ...inline(heading[2])));
+            this.#next();
         } else if (RULE.test(line)) {
-            out.push({ start, node: document.createElement('hr') });
-            next();
+            this.#add(start, document.createElement('hr'));
+            this.#next();
         } else if (ITEM.test(line)) {
-            const items = takeItems();
-            out.push({ start, node: list(items) });
+            this.#takeItems(start);
         } else if (QUOTE.test(line)) {
-            const body = [];
-            for (; i < lines.length && QUOTE.test(lines[i]); next()) body.push(QUOTE.exec(lines[i])[1]);
-            out.push({ start, node: element('blockquote', ...inline(body.join('\n'))) });
+            this.#takeQuote(start);
         } else {
-            const body = [];
-            for (; i < lines.length && lines[i].trim() !== '' && !begins(lines[i]); next()) body.push(lines[i]);
-            if (body.length === 0) {
-                body.push(lines[i]);
-                next();
-            }
-            out.push({ start, node: element('p', ...inline(body.join('\n'))) });
+            this.#takeParagraph(start);
         }
     }
-    return out;
 
-    function takeItems() {
+    #takeCode(start, [, mark, language]) {
+        const lines = this.#lines;
+        const body = [];
+        for (this.#next(); this.#i < lines.length && !lines[this.#i].trim().startsWith(mark); this.#next()) body.push(lines[this.#i]);
+        if (this.#i < lines.length) this.#next();
+        this.#add(start, codeBlock(body, language));
+    }
+
+    #takeItems(start) {
+        const lines = this.#lines;
         const items = [];
-        for (; i < lines.length; next()) {
-            const m = ITEM.exec(lines[i]);
-            const blank = lines[i].trim() === '';
-            if (m && !RULE.test(lines[i])) items.push({ indent: m[1].length, mark: m[2], text: m[3] });
-            else if (blank && i + 1 < lines.length && ITEM.test(lines[i + 1])) continue;
-            else if (!blank && /^\s{2,}/.test(lines[i]) && !FENCE.test(lines[i])) items.at(-1).text += `\n${lines[i].trim()}`;
+        let full = false;
+        for (; this.#i < lines.length; this.#next()) {
+            const line = lines[this.#i];
+            const m = RULE.test(line) ? null : ITEM.exec(line);
+            const blank = line.trim() === '';
+            full = m !== null && items.length >= MAX_ITEMS && m[1].length <= items[0].indent;
+            if (full) break;
+            if (m) items.push({ indent: m[1].length, mark: m[2], text: m[3] });
+            else if (blank && ITEM.test(lines[this.#i + 1] ?? '')) continue;
+            else if (!blank && /^\s{2,}/.test(line) && !FENCE.test(line)) items.at(-1).text += `\n${line.trim()}`;
             else break;
         }
-        return items;
+        this.#add(start, list(items));
+        if (full) this.#goesOn = 'LIST';
+    }
+
+    #takeQuote(start) {
+        const body = [];
+        let size = 0;
+        const more = () => QUOTE.exec(this.#lines[this.#i] ?? '');
+        for (let m = more(); m && size < MAX_TEXT; this.#next(), m = more()) {
+            body.push(m[1]);
+            size += m[1].length + 1;
+        }
+        this.#add(start, element('blockquote', ...inline(body.join('\n'))));
+        if (more()) this.#goesOn = 'QUOTE';
+    }
+
+    #takeParagraph(start) {
+        const lines = this.#lines;
+        const body = [lines[this.#i].slice(0, cutOf(lines[this.#i]))];
+        let rest = lines[this.#i].slice(body[0].length);
+        if (rest) {
+            lines[this.#i] = rest;
+            this.#offset += body[0].length;
+        } else {
+            let room = MAX_TEXT - body[0].length;
+            for (this.#next(); this.#i < lines.length; this.#next()) {
+                const line = lines[this.#i];
+                if (line.trim() === '' || begins(line)) break;
+                room -= line.length + 1;
+                if (room < 0) {
+                    rest = line;
+                    break;
+                }
+                body.push(line);
+            }
+        }
+        this.#add(start, element('p', ...inline(body.join('\n'))));
+        if (rest.trim()) this.#goesOn = 'P';
     }
 }
 
@@ -174,6 +243,7 @@ export class MarkdownView {
     #root;
     #text = '';
     #from = 0; // where the blocks that may still change begin
+    #goesOn = ''; // what the first of them goes on with
     #open = []; // their nodes
 
     constructor(root) {
@@ -183,20 +253,24 @@ export class MarkdownView {
     set(text) {
         if (text === this.#text) return;
         this.#text = text;
-        const fresh = blocks(text.slice(this.#from));
+        const fresh = new Blocks(text.slice(this.#from), this.#goesOn).list;
         const nodes = fresh.map(({ node }, i) => {
             const old = this.#open[i];
             if (!old) this.#root.append(node);
             else if (old.nodeName !== node.nodeName) old.replaceWith(node);
             else {
                 morph(old, node);
+                if (old.className !== node.className) old.className = node.className;
                 return old;
             }
             return node;
         });
         for (const extra of this.#open.slice(nodes.length)) extra.remove();
         const done = Math.max(0, nodes.length - 2);
-        if (done > 0) this.#from += fresh[done].start;
+        if (done > 0) {
+            this.#from += fresh[done].start;
+            this.#goesOn = fresh[done].goesOn;
+        }
         this.#open = nodes.slice(done);
     }
 }

@@ -276,6 +276,86 @@ inBrowser('a reader who scrolls up is left in peace', async (page) => {
     assert.equal(await focused(page), 'prompt');
 });
 
+/** Long answers that are one block, by the rules of Markdown. */
+const GIANTS = {
+    line: Array.from({ length: 6000 }, (_, i) => `${i} `).join(''),
+    unbroken: `${'界'.repeat(3999)}${'🌊'.repeat(6000)}`,
+    lines: Array.from({ length: 1500 }, (_, i) => `line ${i} of one paragraph`).join('\n'),
+    list: Array.from({ length: 700 }, (_, i) => `${i % 5 === 4 ? '   - inner' : `${i}.`} item`).join('\n'),
+    quote: Array.from({ length: 1500 }, (_, i) => `> line ${i} of one quotation`).join('\n'),
+    code: `\`\`\`\n${Array.from({ length: 950 }, (_, i) => (i % 99 === 0 ? '' : `line ${i};`)).join('\n')}\n\`\`\``,
+};
+
+inBrowser('an answer that is one giant block grows at its end only', async (page) => {
+    await page.goto(gw.url('/'));
+    const found = await page.evaluate(async (giants) => {
+        const { MarkdownView } = await import('/markdown.js');
+        const grow = (text, step, seen = () => {}) => {
+            const root = document.createElement('div');
+            const view = new MarkdownView(root);
+            const observer = new MutationObserver(() => {});
+            observer.observe(root, { childList: true, characterData: true, subtree: true });
+            for (let end = step; end < text.length + step; end += step) {
+                view.set(text.slice(0, end));
+                seen(root, observer.takeRecords());
+            }
+            return root;
+        };
+        // How far from the end of the page's text the change was that lay farthest from it.
+        const reach = (root, records) => {
+            let most = 0;
+            for (const { target, type } of records) {
+                if (type !== 'characterData' || !root.contains(target)) continue;
+                const rest = document.createRange();
+                rest.setStart(target, target.length);
+                rest.setEnd(root, root.childNodes.length);
+                most = Math.max(most, rest.toString().length);
+            }
+            return most;
+        };
+        return Object.entries(giants).map(([name, text]) => {
+            let far = 0;
+            const grown = grow(text, 331, (root, records) => (far = Math.max(far, reach(root, records))));
+            const leaves = [...grown.querySelectorAll('p, li, blockquote, pre span')].filter((node) => !node.querySelector('li'));
+            return {
+                name,
+                far,
+                same: grown.innerHTML === grow(text, text.length).innerHTML,
+                longest: Math.max(...leaves.map((node) => node.textContent.length)),
+                items: Math.max(0, ...[...grown.children].map((node) => node.querySelectorAll('li').length)),
+                blocks: grown.children.length,
+                more: grown.querySelectorAll(':scope > .more').length,
+                text: grown.textContent,
+            };
+        });
+    }, GIANTS);
+    for (const { name, far, same, longest, items, blocks, more } of found) {
+        assert.ok(same, `${name}: it looks like one that came whole`);
+        assert.ok(longest <= 5000, `${name}: no piece is long, but one has ${longest}`);
+        assert.ok(items <= 101, `${name}: no list is long, but one has ${items} items`);
+        assert.ok(far < 10_000, `${name}: only the end is changed, but something ${far} before it was`);
+        assert.equal(more, blocks - 1, `${name}: the pieces belong together`);
+    }
+    const text = (wanted) => found.find(({ name }) => name === wanted).text;
+    assert.equal(text('line'), GIANTS.line);
+    assert.equal(text('unbroken'), GIANTS.unbroken);
+    assert.ok(text('code').endsWith(GIANTS.code.slice(4, -4)), 'code is copied as it was');
+});
+
+inBrowser('code of many pieces is one block to the reader who selects it', async (page) => {
+    await page.goto(gw.url('/'));
+    const code = GIANTS.code.slice(4, -4);
+    const selected = await page.evaluate(async (text) => {
+        const { MarkdownView } = await import('/markdown.js');
+        const talk = document.querySelector('#talk');
+        talk.hidden = false;
+        new MarkdownView(talk).set(text);
+        getSelection().selectAllChildren(talk.querySelector('pre'));
+        return getSelection().toString();
+    }, GIANTS.code);
+    assert.equal(selected.trimEnd(), code.trimEnd());
+});
+
 /** Asks for the answer that does not end, and waits until it fills the page. */
 async function startRiver(page) {
     await enter(page, gw);
