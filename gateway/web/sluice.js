@@ -125,7 +125,7 @@ export class SluiceClient extends EventTarget {
         if (!this.#fetch) throw new SluiceError('no_fetch', 'This client was made without fetch.');
         const url = new URL('models', this.#url);
         url.protocol = url.protocol.replace(/^ws/, 'http');
-        const headers = { authorization: `Bearer ${await this.#giveToken()}` };
+        const headers = authorization(await this.#giveToken());
         const signal = AbortSignal.timeout(this.options.connectTimeout);
         const reply = await this.#fetch(url, { headers, signal });
         const body = await reply.json().catch(() => null);
@@ -460,7 +460,15 @@ export class SluiceClient extends EventTarget {
     }
 }
 
+function authorization(token) {
+    try {
+        return new Headers({ authorization: `Bearer ${token}` });
+    } catch {
+        throw badToken();
+    }
+}
+
 function badToken() {
-    const text = 'This key holds characters that no key has. Look for blanks or line breaks in it.';
+    const text = 'This key holds characters that no key has. Look for blanks, line breaks or special characters in it.';
     return new SluiceError('invalid_api_key', text, { status: 401 });
 }

@@ -350,6 +350,8 @@ test('a refused key is a typed error, at once', () =>
         assert.equal(client.state, 'closed');
         const odd = await rejection(make({ token: 'sk with blanks' }).respond({ model: 'm', input: 'x' }).done);
         assert.equal(odd.code, 'invalid_api_key');
+        const typographic = await rejection(make({ token: 'sk-“pasted”' }).models());
+        assert.equal(typographic.code, 'invalid_api_key');
     }));
 
 test('the token may come from a function, anew for each connection; models() uses it too', () =>
