@@ -28,13 +28,14 @@ function make(name, className, ...children) {
 
 // ---- the key and the connection ----
 
-function showSetup(problem = '') {
+function showSetup(problem = '', key = '') {
+    following = false; // an answer that grows must not carry it away
     ui.setup.hidden = false;
     ui.welcome.hidden = true;
     ui['change-key'].setAttribute('aria-expanded', 'true');
     ui['key-error'].textContent = problem;
     ui.key.setAttribute('aria-invalid', problem ? 'true' : 'false');
-    ui.key.value = '';
+    ui.key.value = key;
     ui.key.focus();
 }
 
@@ -43,6 +44,7 @@ function hideSetup() {
     ui['change-key'].setAttribute('aria-expanded', 'false');
     ui['key-error'].textContent = '';
     ui.welcome.hidden = !ui.talk.hidden;
+    if (toTheEnd() < NEAR) following = true;
 }
 
 function showStatus(kind, text) {
@@ -50,7 +52,7 @@ function showStatus(kind, text) {
     ui['status-text'].textContent = text;
 }
 
-function onState({ detail }) {
+function showState(state) {
     const texts = {
         idle: ['ready', 'Ready'],
         connecting: ['busy', 'Connecting'],
@@ -58,7 +60,7 @@ function onState({ detail }) {
         waiting: ['busy', 'Reconnecting'],
         closed: ['bad', 'Not connected'],
     };
-    showStatus(...texts[detail.state]);
+    showStatus(...texts[state]);
 }
 
 /** What to tell a person about an error. */
@@ -82,13 +84,14 @@ async function useKey(key) {
     const fresh = new SluiceClient({ token: key });
     showStatus('busy', 'Connecting');
     ui['use-key'].disabled = true;
+    ui['key-error'].textContent = ''; // or the same problem again would not be read out
     try {
         const names = await fresh.models();
         if (names.length === 0) throw new SluiceError('no_models', 'This key may not use any model.');
         newChat();
         client?.close();
         client = fresh;
-        client.addEventListener('state', (e) => client === fresh && onState(e));
+        client.addEventListener('state', () => client === fresh && showState(fresh.state));
         lane = client.lane('chat');
         client.connect();
         fillModels(names);
@@ -98,9 +101,11 @@ async function useKey(key) {
         hideSetup();
         ui.prompt.focus();
     } catch (error) {
-        if (error?.status) sessionStorage.removeItem(STORED_KEY); // the server has spoken
-        showStatus('bad', client ? 'Not connected' : 'No key');
-        showSetup(explain(error));
+        const refused = error?.status === 401 || error?.status === 403;
+        if (refused && sessionStorage.getItem(STORED_KEY) === key) sessionStorage.removeItem(STORED_KEY);
+        if (client) showState(client.state); // with the key of before
+        else showStatus('bad', 'No key');
+        showSetup(explain(error), refused ? '' : key);
     } finally {
         ui['use-key'].disabled = false;
         updateSend();
@@ -407,7 +412,7 @@ ui['show-key'].addEventListener('click', () => {
     const shown = ui.key.type === 'password';
     ui.key.type = shown ? 'text' : 'password';
     ui['show-key'].textContent = shown ? 'Hide' : 'Show';
-    ui['show-key'].setAttribute('aria-pressed', String(shown));
+    ui['show-key'].setAttribute('aria-label', shown ? 'Hide key' : 'Show key');
 });
 ui.model.addEventListener('change', () => sessionStorage.setItem(STORED_MODEL, ui.model.value));
 ui.ideas.addEventListener('click', (e) => {
