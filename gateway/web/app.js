@@ -358,6 +358,9 @@ function growPrompt() {
     ui.prompt.style.height = `${ui.prompt.scrollHeight}px`;
 }
 
+/** Whether a key belongs to an input method, such as those for Chinese and Japanese; Safari tells the last one by 229 only. */
+const composing = (e) => e.isComposing || e.keyCode === 229;
+
 function submit() {
     const text = ui.prompt.value;
     if (!client || current || !text.trim()) return;
@@ -376,18 +379,17 @@ ui.prompt.addEventListener('input', () => {
     updateSend();
 });
 ui.prompt.addEventListener('keydown', (e) => {
-    if (e.key !== 'Enter' || e.shiftKey || e.isComposing) return;
+    if (e.key !== 'Enter' || e.shiftKey || composing(e)) return;
     e.preventDefault();
     submit();
 });
 ui.stop.addEventListener('click', () => current?.stop.abort(stopped()));
 document.addEventListener('keydown', (e) => {
-    if (e.key !== 'Escape') return;
-    if (current) current.stop.abort(stopped());
-    else if (!ui.setup.hidden && client) {
+    if (e.key !== 'Escape' || composing(e)) return;
+    if (!ui.setup.hidden && client) {
         hideSetup();
         ui.prompt.focus();
-    }
+    } else current?.stop.abort(stopped());
 });
 ui['new-chat'].addEventListener('click', () => {
     newChat();
