@@ -233,6 +233,7 @@ class Turn {
         this.asked = make('article', 'asked', make('h3', 'hidden', 'You'), make('p', '', question));
         this.view = new MarkdownView(this.body);
         this.announcer = new Announcer();
+        this.thinking = ''; // reasoning that is not shown yet
         this.frame = 0;
     }
 
@@ -253,6 +254,7 @@ class Turn {
     }
 
     #draw() {
+        this.#drawThoughts();
         const text = this.answer.text || this.answer.refusal;
         if (!text) return;
         this.body.classList.remove('waiting');
@@ -260,14 +262,21 @@ class Turn {
         this.view.set(text);
     }
 
-    /** Models that think aloud do it under a fold. */
     #reasoning(event) {
         if (!/^response\.reasoning(_summary)?_text\.delta$/.test(event.type)) return;
+        this.thinking += event.delta;
+        this.#schedule();
+    }
+
+    /** Models that think aloud do it under a fold. */
+    #drawThoughts() {
+        if (!this.thinking) return;
         if (!this.thoughts) {
             this.thoughts = make('p', '');
             this.body.before(make('details', 'thoughts', make('summary', '', 'Reasoning'), this.thoughts));
         }
-        keepingPlace(() => this.thoughts.append(event.delta));
+        this.thoughts.append(this.thinking);
+        this.thinking = '';
     }
 
     #end(error) {
