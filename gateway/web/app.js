@@ -11,7 +11,9 @@ const ui = Object.fromEntries(
 const STORED_KEY = 'sluice.key';
 const STORED_MODEL = 'sluice.model';
 const NEAR = 64; // px from the end: the reader follows
+const NOTHING = 'The model answered nothing.';
 const ANNOUNCE_EVERY = 3000; // ms between two readings of a growing answer
+const ANNOUNCE_MOST = 1500; // characters of one answer; about a minute and a half of speech
 
 let client = null;
 let lane = null;
@@ -187,19 +189,28 @@ function newChat() {
     updateSend();
 }
 
-/** Reads a growing answer to those who listen, whole sentences at a time, and not too often. */
+const say = (text) => (ui.announcer.textContent = text);
+
+/** Reads a growing answer to those who listen: whole sentences at a time, not too often, and not for ever. */
 class Announcer {
     #read = 0;
     #last = performance.now();
+    #full = false;
 
     update(text, end = false) {
+        if (this.#full) {
+            if (end) say('The answer is complete.');
+            return;
+        }
         const now = performance.now();
         if (!end && now - this.#last < ANNOUNCE_EVERY) return;
-        const rest = text.slice(this.#read);
-        const cut = end ? rest.length : Math.max(...['. ', '! ', '? ', '\n'].map((mark) => rest.lastIndexOf(mark))) + 1;
-        if (cut <= 0) return;
-        ui.announcer.textContent = rest.slice(0, cut);
-        this.#read += cut;
+        this.#full = text.length > ANNOUNCE_MOST;
+        const rest = text.slice(this.#read, ANNOUNCE_MOST);
+        const sentences = Math.max(...['. ', '! ', '? ', '\n'].map((mark) => rest.lastIndexOf(mark))) + 1;
+        const piece = rest.slice(0, end && !this.#full ? rest.length : sentences);
+        if (this.#full) say(`${piece} The rest stands in the conversation.`);
+        else if (piece) say(piece);
+        this.#read += piece.length;
         this.#last = now;
     }
 }
@@ -229,8 +240,8 @@ class Turn {
         this.body = make('div', 'body waiting');
         this.body.setAttribute('aria-busy', 'true');
         this.foot = make('div', 'foot');
-        this.reply = make('article', 'reply', make('h3', 'hidden', 'Answer'), this.body, this.foot);
-        this.asked = make('article', 'asked', make('h3', 'hidden', 'You'), make('p', '', question));
+        this.reply = make('article', 'reply', make('h2', 'hidden', 'Answer'), this.body, this.foot);
+        this.asked = make('article', 'asked', make('h2', 'hidden', 'You'), make('p', '', question));
         this.view = new MarkdownView(this.body);
         this.announcer = new Announcer();
         this.thinking = ''; // reasoning that is not shown yet
@@ -249,13 +260,17 @@ class Turn {
         this.frame ||= requestAnimationFrame(() => {
             this.frame = 0;
             keepingPlace(() => this.#draw());
-            this.announcer.update(this.answer.text);
+            this.announcer.update(this.#said());
         });
+    }
+
+    #said() {
+        return this.answer.text || this.answer.refusal;
     }
 
     #draw() {
         this.#drawThoughts();
-        const text = this.answer.text || this.answer.refusal;
+        const text = this.#said();
         if (!text) return;
         this.body.classList.remove('waiting');
         this.body.classList.add('growing');
@@ -297,10 +312,14 @@ class Turn {
         const note = error ? 'Stopped' : this.answer.response?.status === 'incomplete' ? 'Cut off: the limit of tokens was reached' : '';
         if (note) this.foot.append(make('span', 'note', note));
         this.foot.append(make('span', 'stats', statistics(this)));
-        if (this.answer.text) this.foot.append(copyButton('Copy answer', () => this.answer.text));
-        this.announcer.update(this.answer.text, true);
-        if (error) ui.announcer.textContent = 'Stopped.';
-        else if (!this.answer.text && !this.answer.refusal) this.body.append(make('p', 'quiet', 'The model answered nothing.'));
+        const { text } = this.answer; // and not the answer, which holds all its events
+        if (text) this.foot.append(copyButton('Copy answer', () => text));
+        const nothing = !error && !this.#said();
+        if (nothing) this.body.append(make('p', 'quiet', NOTHING));
+        this.announcer.update(this.#said(), true);
+        if (error) say('Stopped.');
+        else if (nothing) say(NOTHING);
+        else if (note) ui.announcer.append(` ${note}.`);
     }
 
     #failed(error) {
@@ -311,6 +330,7 @@ class Turn {
             this.asked.remove();
             this.reply.remove();
             ask(this.question);
+            ui.prompt.focus(); // the button is gone
         });
         const box = make('div', 'failure', make('p', '', explain(error)));
         box.setAttribute('role', 'alert');
@@ -335,7 +355,7 @@ function ask(question) {
     ui.welcome.hidden = true;
     ui.talk.hidden = false;
     ui.talk.append(current.asked, current.reply);
-    ui.announcer.textContent = 'Answering.';
+    say('Answering.');
     toEnd();
     current.start();
     updateSend();
@@ -356,6 +376,7 @@ async function copy(button, text) {
     } catch {
         button.textContent = 'Not allowed';
     }
+    say(`${button.textContent}.`);
     setTimeout(() => (button.textContent = 'Copy'), 1600);
 }
 
