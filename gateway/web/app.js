@@ -173,6 +173,7 @@ function toEnd() {
 
 /** Changes the page by `change`, and stays at its end if the reader was there. */
 function keepingPlace(change) {
+    onScroll(); // the reader's last move may not have been told yet
     change();
     if (following) toEnd();
     else ui.latest.hidden = toTheEnd() < NEAR;
