@@ -17,9 +17,9 @@ export class SluiceError extends Error {
 
     /** From an OpenAI error object. */
     static from(error, extra = {}) {
-        const { code, message, param, type } = error ?? {};
+        const { code, message, param, type, retry_after: retryAfter } = error ?? {};
         const text = message ?? 'The server gave no reason.';
-        return new SluiceError(code ?? type ?? 'server_error', text, { param, type, ...extra });
+        return new SluiceError(code ?? type ?? 'server_error', text, { param, type, retryAfter, ...extra });
     }
 }
 

@@ -269,6 +269,8 @@ static void write_error(struct json_writer *w, const struct api_error *e)
     jw_kcstr(w, "message", e->message);
     if (precise)
         jw_kcstr(w, "reason", e->code);
+    if (e->retry_after_s > 0)
+        jw_kint(w, "retry_after", e->retry_after_s);
     jw_object_end(w);
 }
 

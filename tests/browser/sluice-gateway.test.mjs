@@ -133,6 +133,7 @@ test('refusals are typed', async () => {
     assert.equal(missing.status, 400);
     const refused = await rejection(client.respond({ model: 'status-429.retry-7', input: 'x' }).done);
     assert.equal(refused.code, 'rate_limit_exceeded');
+    assert.equal(refused.retryAfter, 7);
     assert.deepEqual((await client.models()).includes('demo'), true);
     const bad = await rejection(connect({ tls: false, token: 'sk-wrong' }).respond({ model: 'demo', input: 'x' }).done);
     assert.equal(bad.code, 'invalid_api_key');

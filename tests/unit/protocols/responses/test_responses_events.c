@@ -170,16 +170,21 @@ START_TEST(ends)
     static const struct {
         int status;
         const char *code, *shown;
+        int retry_after_s;
     } failures[] = {
-        {429, "rate_limit_exceeded", "\"error\":{\"code\":\"rate_limit_exceeded\",\"message\":\"m\"}"},
+        {429, "rate_limit_exceeded",
+         "\"error\":{\"code\":\"rate_limit_exceeded\",\"message\":\"m\",\"retry_after\":7}", 7},
+        {429, "rate_limit_exceeded", "\"error\":{\"code\":\"rate_limit_exceeded\",\"message\":\"m\"}", 0},
         {429, "insufficient_quota",
-         "\"error\":{\"code\":\"rate_limit_exceeded\",\"message\":\"m\",\"reason\":\"insufficient_quota\"}"},
+         "\"error\":{\"code\":\"rate_limit_exceeded\",\"message\":\"m\",\"reason\":\"insufficient_quota\"}",
+         0},
         {400, "context_length_exceeded",
-         "\"error\":{\"code\":\"invalid_prompt\",\"message\":\"m\",\"reason\":\"context_length_exceeded\"}"},
-        {400, "image_too_large", "\"error\":{\"code\":\"image_too_large\",\"message\":\"m\"}"},
+         "\"error\":{\"code\":\"invalid_prompt\",\"message\":\"m\",\"reason\":\"context_length_exceeded\"}",
+         0},
+        {400, "image_too_large", "\"error\":{\"code\":\"image_too_large\",\"message\":\"m\"}", 0},
         {502, "upstream_truncated",
-         "\"error\":{\"code\":\"server_error\",\"message\":\"m\",\"reason\":\"upstream_truncated\"}"},
-        {500, NULL, "\"error\":{\"code\":\"server_error\",\"message\":\"m\"}"},
+         "\"error\":{\"code\":\"server_error\",\"message\":\"m\",\"reason\":\"upstream_truncated\"}", 0},
+        {500, NULL, "\"error\":{\"code\":\"server_error\",\"message\":\"m\"}", 0},
     };
     struct llm_log l;
     struct llm_builder b;
@@ -187,6 +192,7 @@ START_TEST(ends)
         struct api_error e;
         half_a_log(&l, &b);
         api_error_set(&e, failures[i].status, API_UPSTREAM, failures[i].code, NULL, "m");
+        e.retry_after_s = failures[i].retry_after_s;
         llm_builder_fail(&b, &e);
         last_event(&l, "response.failed", "failed", "incomplete", failures[i].shown);
         llm_log_free(&l);
