@@ -63,19 +63,36 @@ static size_t plain_end(struct bytes s, size_t at)
     return at;
 }
 
+/* Where the first byte is, from `at` on, that may begin a control character: C0 but for line ends and tabs,
+ * DEL, and the lead byte of C1. */
+static size_t control_at(struct bytes s, size_t at)
+{
+    for (; s.len - at >= sizeof(uint64_t); at += sizeof(uint64_t)) {
+        const uint64_t w = word_at(s.data + at);
+        if (word_find_below(w, ' ') | word_find(w, 0x7F) | word_find(w, 0xC2))
+            break;
+    }
+    for (; at < s.len; at++) {
+        const unsigned char ch = (unsigned char)s.data[at];
+        if (ch == 0xC2 || (ch < 0x80 && !is_plain(s.data[at])))
+            break;
+    }
+    return at;
+}
+
 /* CR LF, CR and NEL become LF; other C0 and C1 controls go. Shrinks or keeps the length. */
 static size_t clean(struct bytes in, char *out)
 {
     size_t n = 0;
     for (size_t i = 0; i < in.len; i++) {
-        const size_t end = plain_end(in, i);
+        const size_t end = control_at(in, i);
         memcpy(out + n, in.data + i, end - i);
         n += end - i;
         i = end;
         if (i == in.len)
             break;
-        unsigned char ch = (unsigned char)in.data[i];
-        unsigned char next = i + 1 < in.len ? (unsigned char)in.data[i + 1] : 0;
+        const unsigned char ch = (unsigned char)in.data[i];
+        const unsigned char next = i + 1 < in.len ? (unsigned char)in.data[i + 1] : 0;
         if (ch == '\r') {
             if (next != '\n')
                 out[n++] = '\n';
@@ -83,7 +100,7 @@ static size_t clean(struct bytes in, char *out)
             if (next == 0x85)
                 out[n++] = '\n';
             i++;
-        } else if (ch >= 0x80) {
+        } else if (ch == 0xC2) {
             out[n++] = (char)ch;
         }
     }
@@ -107,8 +124,8 @@ static bool is_inert(utf8proc_int32_t ch)
         {0xAC00, 0xD7A3},   /* Hangul syllables */
         {0x1F300, 0x1FAFF}, /* pictographs */
     };
-    for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
-        if (ch >= ranges[i][0] && ch <= ranges[i][1])
+    for (size_t i = 0; i < ARRAY_LEN(ranges) && ch >= ranges[i][0]; i++)
+        if (ch <= ranges[i][1])
             return true;
     return false;
 }
@@ -173,8 +190,8 @@ static size_t piece_end(struct bytes s, size_t at, bool *ret_crowded)
     return at;
 }
 
-/* Appends NFC(s). A piece to be composed begins with the last inert character before those that are not: it
- * may be their base. A crowded one stays as it is. */
+/* Appends NFC(s), or nothing where s is NFC as it stands. A piece to be composed begins with the last inert
+ * character before those that are not: it may be their base. A crowded one stays as it is. */
 static bool compose(struct bytes s, struct buf *out)
 {
     size_t done = 0, base = 0, at = 0;
@@ -197,35 +214,38 @@ static bool compose(struct bytes s, struct buf *out)
         at = piece_end(s, at, &crowded);
         if (crowded)
             continue;
-        ok = buf_append(out, s.data + done, base - done) == ERR_OK &&
+        ok = (out->cap > 0 || buf_reserve(out, s.len + 1) == ERR_OK) &&
+             buf_append(out, s.data + done, base - done) == ERR_OK &&
              compose_piece(bytes_of(s.data + base, at - base), out);
         done = base = at;
     }
-    return ok && buf_append(out, s.data + done, s.len - done) == ERR_OK;
+    return ok && (done == 0 || buf_append(out, s.data + done, s.len - done) == ERR_OK);
 }
 
 bool normalize_text(struct arena *a, struct bytes *text)
 {
     /* The most that a character grows by in NFC: U+1D160 and the like, from 4 bytes to 12. */
     enum { GROWTH_MAX = 3 };
-    if (plain_end(*text, 0) == text->len) {
-        *text = trim(*text);
-        return true;
+    struct bytes s = *text;
+    if (plain_end(s, 0) < s.len) {
+        if (control_at(s, 0) < s.len) {
+            char *copy = arena_alloc(a, s.len + 1);
+            if (!copy)
+                return false;
+            s = bytes_of(copy, clean(s, copy));
+        }
+        struct buf composed;
+        buf_init(&composed, s.len * GROWTH_MAX + 1);
+        /* The scanner has seen to UTF-8: what can fail is memory. */
+        bool ok = compose(s, &composed);
+        if (ok && composed.len > 0)
+            ok = arena_dup(a, buf_bytes(&composed), &s);
+        buf_free(&composed);
+        if (!ok)
+            return false;
     }
-    char *copy = arena_alloc(a, text->len + 1);
-    if (!copy)
-        return false;
-    struct bytes s = bytes_of(copy, clean(*text, copy));
-    struct buf composed;
-    buf_init(&composed, s.len * GROWTH_MAX + 1);
-    /* The scanner has seen to UTF-8: what can fail is memory. */
-    bool ok = buf_reserve(&composed, s.len + 1) == ERR_OK && compose(s, &composed);
-    if (ok && !bytes_eq(buf_bytes(&composed), s))
-        ok = arena_dup(a, buf_bytes(&composed), &s);
-    buf_free(&composed);
-    if (ok)
-        *text = trim(s);
-    return ok;
+    *text = trim(s);
+    return true;
 }
 
 static bool normalize_item(struct arena *a, struct llm_item *item)
