@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds, and runs all tests:  tests/run.sh [unit|e2e|browser|schema|lint|load|all]...
+# Installs what is missing, builds, and runs all tests:  tests/run.sh [unit|e2e|browser|schema|fuzz|lint|load|all]...
 #   unit     the C units, built plain and with AddressSanitizer and UndefinedBehaviorSanitizer; and a build by clang
 #   e2e      Node's tests of the real program, over both builds        browser  the chat page and its client module, over both
 #   schema   the published JSON Schemas against the validators         load     the load harness's smoke test
+#   fuzz     each fuzz target for 2 seconds: enough to see that they build and that no seed breaks one
 #   lint     formatting, clang-tidy, and who may include what
 # Ends with a line "N passed, N failed" and a status that is not 0 when anything failed. Logs: build/logs/.
 set -uo pipefail
@@ -117,6 +118,19 @@ both_builds() {
     done
 }
 
+# It builds with clang by itself; a longer run for people is tests/fuzz/run.sh.
+fuzz() {
+    local log=$logs/fuzz.log good bad
+    say "fuzz targets"
+    tests/fuzz/run.sh 2 >"$log" 2>&1
+    local status=$?
+    good=$(grep -c '^ok: ' "$log")
+    bad=$(grep -c '^FAILED: ' "$log")
+    if [ "$bad" -eq 0 ] && { [ $status -ne 0 ] || [ "$good" -eq 0 ]; }; then bad=1; fi
+    [ "$bad" -eq 0 ] || grep -v '^ok: ' "$log" | tail -n 60
+    count "fuzz targets" "$good" "$bad"
+}
+
 # Only `folder` includes what matches `pattern`.
 only_in() {
     local found
@@ -146,7 +160,7 @@ lint() {
     verdict "clang-tidy" $?
 }
 
-# Only the product's own sources, and only those that changed since they were last found clean.
+# All sources but the tests', and of them those that changed since they were last found clean.
 tidy() {
     local stamp=build/clang/tidy file todo=() here
     mkdir -p "$stamp"
@@ -155,7 +169,7 @@ tidy() {
         local mark
         mark=$stamp/$here-$(sha256sum "$file" | cut -c 1-16)-${file//\//_}
         [ -f "$mark" ] || todo+=("$file" "$mark")
-    done < <(git ls-files 'common/*.c' 'protocols/*.c' 'gateway/*.c')
+    done < <(git ls-files '*.c' ':!tests')
     [ ${#todo[@]} -gt 0 ] || return 0
     printf '%s\0' "${todo[@]}" | xargs -0 -n 2 -P "$jobs" sh -c \
         'clang-tidy -quiet -p build/clang "$1" >"$2.out" 2>/dev/null && mv "$2.out" "$2" || { cat "$2.out"; exit 1; }' tidy >"$logs/tidy.log" 2>&1
@@ -183,14 +197,16 @@ wants() {
 }
 for word in $wanted; do
     case $word in
-        all | unit | e2e | browser | schema | lint | load) ;;
-        *) fail "unknown: $word. One or more of: all unit e2e browser schema lint load" ;;
+        all | unit | e2e | browser | schema | fuzz | lint | load) ;;
+        *) fail "unknown: $word. One or more of: all unit e2e browser schema fuzz lint load" ;;
     esac
 done
 
 mkdir -p "$logs"
 packages=("${build_packages[@]}" openssl)
 if wants unit || wants lint; then packages+=(clang clang-format clang-tidy); fi
+# Like clang, the name of no version: it brings the runtime that fits, which clang only recommends.
+if wants fuzz; then packages+=(clang libclang-rt-dev); fi
 if wants browser && [ -z "${CHROMIUM:-}" ]; then packages+=(chromium); fi
 if wants load; then packages+=(python3); fi
 need_packages "${packages[@]}" || fail "packages are missing, see above"
@@ -208,6 +224,7 @@ fi
 if wants schema; then SLUICE_BUILD=dev node_tests schema tests/schema/*.test.mjs; fi
 if wants e2e; then both_builds e2e tests/e2e/*.test.mjs tests/e2e/lib/*.test.mjs; fi
 if wants browser; then both_builds browser tests/browser/*.test.mjs; fi
+if wants fuzz; then fuzz; fi
 if wants lint; then lint; fi
 if wants load && [ -x loadtest/smoke.sh ]; then load; fi
 finish

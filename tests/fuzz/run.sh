@@ -64,25 +64,29 @@ if [ $# -eq 0 ]; then
         set -- "$@" "${name%.c}"
     done
 fi
-failed=0
 # Freed memory is kept apart for a while; much of it only costs page faults here.
 export ASAN_OPTIONS=quarantine_size_mb=8
-for name in "$@"; do
-    dict=json
+
+# fuzz_one TARGET
+fuzz_one() {
+    local name=$1 dict=json log=$build/fuzz_$1.log runs covered
     case $name in http1 | http1_response | config | ws | utf8 | normalize) dict=text ;; esac
-    mkdir -p $build/corpus/"$name"
-    log=$build/fuzz_$name.log
-    status=0
-    $build/fuzz_"$name" -max_total_time="$seconds" -timeout=25 -rss_limit_mb=2048 -dict=$build/$dict.dict -max_len=8192 \
-        -artifact_prefix=$build/found/"$name"- -print_final_stats=1 $build/corpus/"$name" $seeds/"$name" >"$log" 2>&1 || status=$?
+    mkdir -p "$build/corpus/$name"
+    local status=0
+    "$build/fuzz_$name" -max_total_time="$seconds" -timeout=25 -rss_limit_mb=2048 -dict="$build/$dict.dict" -max_len=8192 \
+        -artifact_prefix="$build/found/$name-" -print_final_stats=1 "$build/corpus/$name" "$seeds/$name" >"$log" 2>&1 || status=$?
     runs=$(sed -n 's/^stat::number_of_executed_units: //p' "$log")
     covered=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)
     if [ $status -eq 0 ] && [ "${runs:-0}" -gt 0 ]; then
         echo "ok: $name, $runs runs, $covered places"
-    else
-        failed=1
-        echo "FAILED: $name, see $log"
-        grep -E 'not so:|not JSON|ERROR: |SUMMARY: |runtime error:|Test unit written' "$log" | head -n 10 || true
+        return 0
     fi
-done
-exit $failed
+    # At once, so that what another target says does not come between.
+    printf '%s\n' "FAILED: $name, see $log
+$(grep -E 'not so:|not JSON|ERROR: |SUMMARY: |runtime error:|Test unit written' "$log" | head -n 10)"
+    return 1
+}
+export -f fuzz_one
+export build seconds seeds
+# One target keeps one processor busy.
+printf '%s\0' "$@" | xargs -0 -n 1 -P "$jobs" bash -c 'fuzz_one "$1"' fuzz_one || exit 1
