@@ -1,5 +1,5 @@
 #include "loadtest/kit/hist.h"
-#include <check.h>
+#include "tests/unit/common/run.h"
 #include <stdlib.h>
 
 static struct hist h;
@@ -92,7 +92,6 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("loadtest_hist");
     TCase *t = tcase_create("hist");
     tcase_add_checked_fixture(t, setup, NULL);
     tcase_add_test(t, buckets_are_contiguous_and_bounded);
@@ -101,10 +100,5 @@ int main(void)
     tcase_add_test(t, quantiles_match_counting);
     tcase_add_test(t, never_above_the_maximum);
     tcase_add_test(t, an_empty_one_answers_zero);
-    suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_case(t);
 }

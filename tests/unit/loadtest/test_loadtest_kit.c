@@ -1,7 +1,7 @@
 #include "loadtest/kit/args.h"
 #include "loadtest/kit/json_scan.h"
 #include "loadtest/kit/ticks.h"
-#include <check.h>
+#include "tests/unit/common/run.h"
 #include <stdlib.h>
 
 static void expect_path(const char *json, const char *path, const char *value)
@@ -116,7 +116,6 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("loadtest_kit");
     TCase *t = tcase_create("kit");
     tcase_add_test(t, json_paths);
     tcase_add_test(t, json_what_is_not_there);
@@ -124,10 +123,5 @@ int main(void)
     tcase_add_test(t, ticks_fire_in_their_millisecond);
     tcase_add_test(t, ticks_survive_a_long_sleep);
     tcase_add_test(t, units);
-    suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_case(t);
 }

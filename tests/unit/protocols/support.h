@@ -1,24 +1,18 @@
 #pragma once
 /* What the tests of protocols/ share: documents from text, logs as text. */
 #include "protocols/dialect.h"
-#include <check.h>
+#include "tests/unit/common/run.h"
 #include <stdio.h>
 #include <stdlib.h>
 
 /* Runs one test case's functions; the exit status of the program. */
 static inline int run_tests(const char *name, const TTest *const *tests, size_t n)
 {
-    Suite *suite = suite_create(name);
     TCase *tcase = tcase_create(name);
     for (size_t i = 0; i < n; i++)
         tcase_add_test(tcase, tests[i]);
     tcase_set_timeout(tcase, 120);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_case(tcase);
 }
 
 static inline void doc_parse(struct json_doc *d, struct bytes text)

@@ -1,4 +1,5 @@
 /* Every rule: one change to a valid file, and the one line that it is told with. */
+#include "tests/unit/common/run.h"
 #include "tests/unit/gateway/config/base.h"
 
 struct rule {
@@ -484,11 +485,5 @@ int main(void)
     tcase_add_test(t, too_many_problems_are_cut);
     tcase_add_test(t, ceilings);
     tcase_add_test(t, files);
-    Suite *s = suite_create("config_errors");
-    suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return run_case(t);
 }

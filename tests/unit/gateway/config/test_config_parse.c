@@ -1,4 +1,5 @@
 /* What a valid file becomes. */
+#include "tests/unit/common/run.h"
 #include "tests/unit/gateway/config/base.h"
 #include <sched.h>
 #include <unistd.h>
@@ -408,12 +409,7 @@ int main(void)
     tcase_add_test(t, match);
     tcase_add_test(t, a_new_key_fits_its_hash);
     tcase_add_test(t, mutations);
-    Suite *s = suite_create("config_parse");
-    suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
+    int status = run_case(t);
     static const char *const names[] = {"a.crt", "a.key", "full.yaml"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         char path[256];
@@ -421,5 +417,5 @@ int main(void)
         (void)unlink(path);
     }
     (void)rmdir(dir);
-    return failed == 0 ? 0 : 1;
+    return status;
 }

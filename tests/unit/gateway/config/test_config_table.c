@@ -1,5 +1,5 @@
 #include "gateway/config/value.h"
-#include <check.h>
+#include "tests/unit/common/run.h"
 #include <stdio.h>
 
 START_TEST(paths_are_sorted)
@@ -168,11 +168,5 @@ int main(void)
     tcase_add_test(t, describe_has_a_line_for_every_key);
     tcase_add_loop_test(t, values, 0, ARRAY_LEN(value_cases));
     tcase_add_test(t, words_that_are_no_strings);
-    Suite *s = suite_create("config_table");
-    suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return run_case(t);
 }

@@ -1,6 +1,6 @@
 #include "../scripted_upstream.h"
 #include "gateway/pipeline/stages.h"
-#include <check.h>
+#include "tests/unit/common/run.h"
 #include <utf8proc.h>
 
 static struct config *cfg;
@@ -349,7 +349,6 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("pipeline");
     TCase *tc = tcase_create("pipeline");
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, test_normalize_text, 0, (int)ARRAY_LEN(texts));
@@ -367,10 +366,5 @@ int main(void)
     tcase_add_test(tc, test_hashed_key);
     tcase_add_test(tc, test_origin);
     tcase_add_loop_test(tc, test_bad_json, 0, (int)ARRAY_LEN(bad_messages));
-    suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? 1 : 0;
+    return run_case(tc);
 }

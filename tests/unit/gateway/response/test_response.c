@@ -1,5 +1,5 @@
 #include "../scripted_upstream.h"
-#include <check.h>
+#include "tests/unit/common/run.h"
 
 static struct config *cfg;
 static struct response_pool pool;
@@ -186,7 +186,6 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("response");
     TCase *tc = tcase_create("response");
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, test_two_cursors_read_the_same_log);
@@ -196,10 +195,5 @@ int main(void)
     tcase_add_test(tc, test_budget_bounds_one_turn);
     tcase_add_test(tc, test_pool_counts_and_sheds);
     tcase_add_test(tc, test_too_large_fails_typed);
-    suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? 1 : 0;
+    return run_case(tc);
 }

@@ -378,9 +378,5 @@ int main(void)
     tcase_add_loop_test(quick, caps_are_told_and_given_back, 0, TRANSPORTS);
     suite_add_tcase(suite, tc);
     suite_add_tcase(suite, quick);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -465,9 +465,5 @@ int main(void)
     tcase_add_loop_test(tc[1], a_client_that_does_not_read_is_let_go, 0, TRANSPORTS);
     tcase_add_loop_test(tc[2], drains, 0, TRANSPORTS);
     tcase_add_loop_test(tc[2], stops, 0, TRANSPORTS);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

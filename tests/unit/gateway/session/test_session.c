@@ -1,6 +1,6 @@
 #include "../scripted_upstream.h"
 #include "gateway/session/exchange.h"
-#include <check.h>
+#include "tests/unit/common/run.h"
 
 static struct config *cfg;
 static struct response_pool pool;
@@ -517,7 +517,6 @@ static void add_session_tests(TCase *tc)
 
 int main(void)
 {
-    Suite *suite = suite_create("session");
     TCase *tc = tcase_create("session");
     tcase_add_checked_fixture(tc, setup, teardown);
     add_session_tests(tc);
@@ -526,10 +525,5 @@ int main(void)
     tcase_add_test(tc, test_exchange_early_failure_has_its_status);
     tcase_add_test(tc, test_exchange_refusals);
     tcase_add_test(tc, test_exchange_leaving_cancels);
-    suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? 1 : 0;
+    return run_case(tc);
 }

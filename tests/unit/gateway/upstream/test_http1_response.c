@@ -1,7 +1,7 @@
 /* Whatever pieces a response arrives in, it is the same response; and what two readers could read in two ways
  * is no response. */
 #include "gateway/upstream/http1_response.h"
-#include <check.h>
+#include "tests/unit/common/run.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -330,7 +330,6 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("http1 response");
     TCase *c = tcase_create("parser");
     tcase_add_test(c, responses_that_end);
     tcase_add_test(c, responses_that_go_on);
@@ -339,10 +338,5 @@ int main(void)
     tcase_add_test(c, a_line_too_long_is_refused_in_every_split);
     tcase_add_test(c, the_body_is_not_copied);
     tcase_add_test(c, one_after_the_other);
-    suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_case(c);
 }

@@ -1,5 +1,5 @@
 #include "gateway/web/web.h"
-#include <check.h>
+#include "tests/unit/common/run.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -79,16 +79,10 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("web");
     TCase *t = tcase_create("assets");
     tcase_add_loop_test(t, test_every_file_is_there_byte_for_byte, 0, (int)ARRAY_LEN(expected));
     tcase_add_test(t, test_etags_are_quoted_and_differ);
     tcase_add_test(t, test_nothing_else_is_there);
     tcase_add_test(t, test_policy_lets_nothing_in);
-    suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_case(t);
 }

@@ -1,5 +1,6 @@
 #include "../support.h"
 #include "protocols/sse/sse.h"
+#include "tests/unit/common/run.h"
 
 static const struct bytes none = {NULL, 0};
 static const struct dialect *const chat = &dialect_chat_completions;
@@ -449,7 +450,6 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("chat_decoder");
     TCase *tcase = tcase_create("chat_decoder");
     const TTest *const tests[] = {
         test_text,           test_tools,    test_reasoning,       test_logprobs,       test_refusal,
@@ -460,10 +460,5 @@ int main(void)
     tcase_add_loop_test(tcase, test_calls, 0, ARRAY_LEN(ways));
     tcase_add_loop_test(tcase, test_odd, 0, ARRAY_LEN(odd));
     tcase_set_timeout(tcase, 120);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_case(tcase);
 }
