@@ -4,8 +4,12 @@
 #include "fake_provider.h"
 #include "gateway/upstream/upstream.h"
 #include "protocols/llm_event.h"
+#include "tests/unit/common/run.h"
 #include <signal.h>
 #include <stdio.h>
+
+#define HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+#define CHUNKED "Transfer-Encoding: chunked\r\n\r\n"
 
 enum { RIG_MIB = 1 << 20 };
 
@@ -223,6 +227,20 @@ static inline void ask_free(struct ask *a)
     llm_log_free(&a->log);
 }
 
+/* Starts, and asks one question; the provider answers every one with `every`, or keeps silent. */
+static inline void rig_ask(struct rig *r, struct ask *a, const struct fake_reply *every)
+{
+    rig_start(r);
+    r->fake.every = every;
+    ask_start(a, r);
+}
+
+static inline void rig_done(struct rig *r, struct ask *a)
+{
+    ask_free(a);
+    rig_close(r);
+}
+
 #define RUN_UNTIL(rig, condition)                                                                            \
     do {                                                                                                     \
         while (!(condition))                                                                                 \
@@ -262,4 +280,22 @@ static inline void ck_one_terminal(const struct ask *a)
         terminals += llm_event_is_terminal(e.type);
     }
     ck_assert_uint_eq(terminals, 1);
+}
+
+/* The main() of tests that hold whatever carries the transfer: `add` adds them to a case. */
+static inline int rig_run_both(void (*add)(TCase *))
+{
+    static const struct {
+        const char *name;
+        void (*choose)(void);
+    } carriers[] = {{"plain", rig_choose_plain}, {"by curl", rig_choose_curl}};
+    Suite *s = suite_create("upstream");
+    for (size_t i = 0; i < ARRAY_LEN(carriers); i++) {
+        TCase *c = tcase_create(carriers[i].name);
+        tcase_set_timeout(c, 60);
+        tcase_add_unchecked_fixture(c, carriers[i].choose, NULL);
+        add(c);
+        suite_add_tcase(s, c);
+    }
+    return run_suite(s);
 }

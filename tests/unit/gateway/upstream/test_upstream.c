@@ -1,9 +1,6 @@
 /* Answers that go well, connections, and leaving. */
 #include "rig.h"
 
-#define HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
-#define CHUNKED "Transfer-Encoding: chunked\r\n\r\n"
-
 static struct rig rig;
 
 static const struct fake_reply hello = {
@@ -15,9 +12,7 @@ START_TEST(an_answer_streams_into_the_log)
     struct ask a;
     rig_open(&rig, false);
     ck_assert_int_eq(secret_set(&rig.provider.api_key, BYTES("sk-secret")), ERR_OK);
-    rig_start(&rig);
-    rig.fake.every = &hello;
-    ask_start(&a, &rig);
+    rig_ask(&rig, &a, &hello);
     ck_assert_uint_eq(a.told, 0);
     RUN_UNTIL(&rig, a.ended);
     ck_text(&a, "Hello there");
@@ -32,8 +27,7 @@ START_TEST(an_answer_streams_into_the_log)
     ck_assert_ptr_nonnull(strstr(r, "\r\nx-request-id: req_42\r\n"));
     ck_assert_ptr_null(strstr(r, "Expect"));
     ck_assert_ptr_nonnull(strstr(r, "\r\n\r\n{\"model\":\"some-model\"}"));
-    ask_free(&a);
-    rig_close(&rig);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -46,15 +40,12 @@ START_TEST(what_comes_together_is_told_once)
     for (int i = 0; i < 100; i++)
         at += snprintf(reply + at, sizeof(reply) - (size_t)at, "data: t%d\n\n", i);
     rig_open(&rig, false);
-    rig_start(&rig);
-    rig.fake.every = &r;
-    ask_start(&a, &rig);
+    rig_ask(&rig, &a, &r);
     RUN_UNTIL(&rig, a.told > 0);
     ck_assert_uint_eq(a.told, 1);
     ck_assert_uint_ge(a.log.count, 100);
     upstream_cancel(a.transfer);
-    ask_free(&a);
-    rig_close(&rig);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -64,14 +55,11 @@ START_TEST(bytes_one_at_a_time_make_the_same_answer)
     struct ask a;
     r.drip = 1;
     rig_open(&rig, false);
-    rig_start(&rig);
-    rig.fake.every = &r;
-    ask_start(&a, &rig);
+    rig_ask(&rig, &a, &r);
     RUN_UNTIL(&rig, a.ended);
     ck_text(&a, "Hello there");
     ck_assert_uint_gt(a.told, 1);
-    ask_free(&a);
-    rig_close(&rig);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -82,14 +70,11 @@ START_TEST(a_json_answer_is_taken_whole)
         .drip = 3};
     struct ask a;
     rig_open(&rig, false);
-    rig_start(&rig);
-    rig.fake.every = &r;
-    ask_start(&a, &rig);
+    rig_ask(&rig, &a, &r);
     RUN_UNTIL(&rig, a.ended);
     ck_text(&a, "{\"a\":1}");
     ck_assert_int_eq(a.log.terminal, LLM_EV_COMPLETED);
-    ask_free(&a);
-    rig_close(&rig);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -100,13 +85,10 @@ START_TEST(interim_answers_are_skipped)
                  "Content-Length: 24\r\n\r\ndata: Hello\n\ndata: end\n\n"};
     struct ask a;
     rig_open(&rig, false);
-    rig_start(&rig);
-    rig.fake.every = &r;
-    ask_start(&a, &rig);
+    rig_ask(&rig, &a, &r);
     RUN_UNTIL(&rig, a.ended);
     ck_text(&a, "Hello");
-    ask_free(&a);
-    rig_close(&rig);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -175,9 +157,7 @@ START_TEST(a_finished_answer_gives_its_connection_back)
                                                      HEAD CHUNKED "18\r\ndata: Hello\n\ndata: end\n\n\r\n"};
     struct ask a, b;
     rig_open(&rig, false);
-    rig_start(&rig);
-    rig.fake.every = &open_ended;
-    ask_start(&a, &rig);
+    rig_ask(&rig, &a, &open_ended);
     RUN_UNTIL(&rig, a.ended); /* at once, though the body has not ended */
     ck_text(&a, "Hello");
     ask_free(&a);
@@ -198,17 +178,14 @@ START_TEST(a_body_that_goes_on_after_its_end_is_given_up)
                                                      HEAD CHUNKED "18\r\ndata: Hello\n\ndata: end\n\n\r\n"};
     struct ask a;
     rig_open(&rig, false);
-    rig_start(&rig);
-    rig.fake.every = &open_ended;
-    ask_start(&a, &rig);
+    rig_ask(&rig, &a, &open_ended);
     RUN_UNTIL(&rig, a.ended);
     fake_push(&rig.fake, "d\r\ndata: extra\n\n\r\n");
     RUN_UNTIL(&rig, rig.fake.peer_closed == 1);
     ck_text(&a, "Hello");
     ck_assert_uint_eq(a.told, 1);
     ck_assert_uint_eq(upstream_in_flight(rig.up), 0);
-    ask_free(&a);
-    rig_close(&rig);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -216,9 +193,7 @@ START_TEST(cancelled_before_it_is_sent)
 {
     struct ask a;
     rig_open(&rig, false);
-    rig_start(&rig);
-    rig.fake.every = &hello;
-    ask_start(&a, &rig);
+    rig_ask(&rig, &a, &hello);
     upstream_cancel(a.transfer);
     ask_free(&a); /* the builder may go at once */
     RUN_UNTIL(&rig, upstream_in_flight(rig.up) == 0);
@@ -233,8 +208,7 @@ START_TEST(cancelled_while_the_provider_is_silent)
 {
     struct ask a;
     rig_open(&rig, false);
-    rig_start(&rig);
-    ask_start(&a, &rig);
+    rig_ask(&rig, &a, NULL);
     RUN_UNTIL(&rig, rig.fake.requests == 1);
     upstream_cancel(a.transfer);
     upstream_cancel(a.transfer);
@@ -256,15 +230,12 @@ START_TEST(cancelled_inside_progress)
 {
     struct ask a;
     rig_open(&rig, false);
-    rig_start(&rig);
-    rig.fake.every = &begun;
-    ask_start(&a, &rig);
+    rig_ask(&rig, &a, &begun);
     a.on_progress = cancel_in_progress;
     RUN_UNTIL(&rig, rig.fake.peer_closed == 1);
     ck_assert_uint_eq(a.told, 1);
     ck_text(&a, "Hello");
-    ask_free(&a);
-    rig_close(&rig);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -282,9 +253,7 @@ START_TEST(cancelled_inside_the_progress_of_another)
 {
     struct ask a, b;
     rig_open(&rig, false);
-    rig_start(&rig);
-    rig.fake.every = &begun;
-    ask_start(&a, &rig);
+    rig_ask(&rig, &a, &begun);
     ask_start(&b, &rig);
     a.on_progress = cancel_the_other;
     victim = &b;
@@ -294,8 +263,7 @@ START_TEST(cancelled_inside_the_progress_of_another)
     upstream_cancel(a.transfer);
     RUN_UNTIL(&rig, rig.fake.peer_closed == 2);
     ask_free(&a);
-    ask_free(&b);
-    rig_close(&rig);
+    rig_done(&rig, &b);
 }
 END_TEST
 
@@ -310,16 +278,13 @@ START_TEST(started_inside_progress)
 {
     struct ask a;
     rig_open(&rig, false);
-    rig_start(&rig);
-    rig.fake.every = &hello;
-    ask_start(&a, &rig);
+    rig_ask(&rig, &a, &hello);
     a.on_progress = ask_again;
     memset(&second, 0, sizeof(second));
     RUN_UNTIL(&rig, a.ended && second.ended);
     ck_text(&second, "Hello there");
     ask_free(&a);
-    ask_free(&second);
-    rig_close(&rig);
+    rig_done(&rig, &second);
 }
 END_TEST
 
@@ -333,16 +298,13 @@ START_TEST(cancel_inside_the_last_progress_changes_nothing)
 {
     struct ask a, shadow;
     rig_open(&rig, false);
-    rig_start(&rig);
-    rig.fake.every = &hello;
-    ask_start(&a, &rig);
+    rig_ask(&rig, &a, &hello);
     shadow.transfer = a.transfer;
     victim = &shadow;
     a.on_progress = cancel_after_the_end;
     RUN_UNTIL(&rig, upstream_in_flight(rig.up) == 0);
     ck_assert_int_eq(a.log.terminal, LLM_EV_COMPLETED);
-    ask_free(&a);
-    rig_close(&rig);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -350,8 +312,7 @@ START_TEST(closing_takes_down_what_runs)
 {
     struct ask waiting, silent, running;
     rig_open(&rig, false);
-    rig_start(&rig);
-    ask_start(&silent, &rig);
+    rig_ask(&rig, &silent, NULL);
     RUN_UNTIL(&rig, rig.fake.requests == 1);
     rig.fake.every = &begun;
     ask_start(&running, &rig);
@@ -366,10 +327,8 @@ START_TEST(closing_takes_down_what_runs)
 }
 END_TEST
 
-static TCase *tests(const char *name, void (*choose)(void))
+static void add(TCase *c)
 {
-    TCase *c = tcase_create(name);
-    tcase_set_timeout(c, 60);
     tcase_add_test(c, an_answer_streams_into_the_log);
     tcase_add_test(c, what_comes_together_is_told_once);
     tcase_add_test(c, bytes_one_at_a_time_make_the_same_answer);
@@ -387,18 +346,9 @@ static TCase *tests(const char *name, void (*choose)(void))
     tcase_add_test(c, started_inside_progress);
     tcase_add_test(c, cancel_inside_the_last_progress_changes_nothing);
     tcase_add_test(c, closing_takes_down_what_runs);
-    tcase_add_unchecked_fixture(c, choose, NULL);
-    return c;
 }
 
 int main(void)
 {
-    Suite *s = suite_create("upstream");
-    suite_add_tcase(s, tests("transfers", rig_choose_plain));
-    suite_add_tcase(s, tests("transfers, by curl", rig_choose_curl));
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return rig_run_both(add);
 }

@@ -26,12 +26,6 @@ static void answer(struct ask *a)
     ck_assert_uint_eq(rig.fake.connections, 0);
 }
 
-static void done(struct ask *a)
-{
-    ask_free(a);
-    rig_close(&rig);
-}
-
 static void text_of(const struct ask *a, enum llm_part_kind kind, struct buf *b)
 {
     buf_init(b, RIG_MIB);
@@ -51,7 +45,7 @@ START_TEST(it_counts_a_number_a_token)
     ck_assert_int_eq(a.log.end.usage.total_tokens, 12);
     ck_assert_uint_ge(a.told, 5); /* a token at a time */
     ck_assert_int_eq(a.log.terminal, LLM_EV_COMPLETED);
-    done(&a);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -64,7 +58,7 @@ START_TEST(max_output_tokens_cuts_it)
     ck_text(&a, "1 2 3");
     ck_assert_int_eq(a.log.terminal, LLM_EV_INCOMPLETE);
     ck_assert_int_eq(a.log.end.finish, LLM_FINISH_LENGTH);
-    done(&a);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -78,7 +72,7 @@ START_TEST(it_repeats_the_last_words)
     text_of(&a, LLM_PART_TEXT, &b);
     ck_assert_ptr_nonnull(strstr(b.data, "You said: \"What is a \xc3\xa9l\xc3\xa9phant?\"."));
     buf_free(&b);
-    done(&a);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -94,7 +88,7 @@ START_TEST(tokens_are_whole_characters)
     while (llm_log_next(&a.log, &pos, &e))
         if (e.type == LLM_EV_DELTA)
             ck_assert(utf8_valid(e.data));
-    done(&a);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -129,7 +123,7 @@ static void ck_call(const char *text, enum llm_tool_choice choice, const char *n
     ck_assert_str_eq(b.data, args);
     ck_assert_int_eq(a.log.end.finish, LLM_FINISH_TOOL_CALLS);
     buf_free(&b);
-    done(&a);
+    rig_done(&rig, &a);
 }
 
 START_TEST(it_calls_functions)
@@ -151,14 +145,14 @@ START_TEST(it_does_not_call_what_is_not_offered)
     rig.request.max_output_tokens = 2;
     answer(&a);
     ck_assert_int_eq(llm_log_item(&a.log, 0)->kind, LLM_OUT_MESSAGE);
-    done(&a);
+    rig_done(&rig, &a);
     say("call now");
     offer_tools();
     rig.request.tool_choice = LLM_TOOLS_NONE;
     rig.request.max_output_tokens = 2;
     answer(&a);
     ck_assert_int_eq(llm_log_item(&a.log, 0)->kind, LLM_OUT_MESSAGE);
-    done(&a);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -172,12 +166,12 @@ START_TEST(it_answers_by_schema)
                                             "\"string\"},\"age\":{\"type\":\"integer\"}}}")};
     answer(&a);
     ck_text(&a, "{\"name\":\"demo\",\"age\":1}");
-    done(&a);
+    rig_done(&rig, &a);
     say("Who \"is\" it?");
     rig.request.format.kind = LLM_FORMAT_JSON_OBJECT;
     answer(&a);
     ck_text(&a, "{\"answer\":\"Who \\\"is\\\" it?\"}");
-    done(&a);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -238,8 +232,7 @@ START_TEST(cancelled_and_closed_in_the_middle)
 {
     struct ask a, b, c;
     say("count to 10000");
-    rig_start(&rig);
-    ask_start(&a, &rig);
+    rig_ask(&rig, &a, NULL);
     ask_start(&b, &rig);
     ask_start(&c, &rig);
     upstream_cancel(c.transfer);
@@ -260,7 +253,6 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("upstream demo");
     TCase *c = tcase_create("demo");
     tcase_set_timeout(c, 60);
     tcase_add_test(c, it_counts_a_number_a_token);
@@ -273,10 +265,5 @@ int main(void)
     tcase_add_test(c, values_of_all_schemas);
     tcase_add_test(c, schemas_beyond_it);
     tcase_add_test(c, cancelled_and_closed_in_the_middle);
-    suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_case(c);
 }

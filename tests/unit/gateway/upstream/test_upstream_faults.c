@@ -4,28 +4,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-#define CHUNKED "Transfer-Encoding: chunked\r\n\r\n"
-
 static struct rig rig;
 
 /* Asks once; the provider answers `bytes`, and then closes the connection if `close`. */
 static void ask_once(struct ask *a, const char *bytes, bool close)
 {
     struct fake_reply r = {.bytes = bytes, .close = close};
-    rig_start(&rig);
-    rig.fake.every = &r;
-    ask_start(a, &rig);
+    rig_ask(&rig, a, &r);
     RUN_UNTIL(&rig, a->ended);
     ck_one_terminal(a);
     RUN_UNTIL(&rig, upstream_in_flight(rig.up) == 0);
     rig.fake.every = NULL;
-}
-
-static void done(struct ask *a)
-{
-    ask_free(a);
-    rig_close(&rig);
 }
 
 START_TEST(statuses_are_the_dialects_to_read)
@@ -59,7 +48,7 @@ START_TEST(statuses_are_the_dialects_to_read)
         ck_assert_str_eq(a.log.end.error.message, cases[i].message);
         ck_assert_int_eq(a.log.end.error.retry_after_s, cases[i].retry);
         ck_assert_uint_eq(rig.fake.requests, 1);
-        done(&a);
+        rig_done(&rig, &a);
     }
 }
 END_TEST
@@ -74,7 +63,7 @@ START_TEST(an_error_that_never_ends_is_cut)
     ask_once(&a, reply, false);
     ck_failed(&a, 500, "said_so");
     RUN_UNTIL(&rig, rig.fake.peer_closed == 1);
-    done(&a);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -96,7 +85,7 @@ START_TEST(answers_that_are_no_answers)
         ask_once(&a, cases[i], true);
         ck_failed(&a, 502, "upstream_invalid_response");
         ck_assert_ptr_null(strchr(a.log.end.error.message, '\x1b'));
-        done(&a);
+        rig_done(&rig, &a);
     }
 }
 END_TEST
@@ -111,7 +100,7 @@ START_TEST(endless_headers_are_refused)
     rig_open(&rig, false);
     ask_once(&a, reply, false);
     ck_failed(&a, 502, "upstream_invalid_response");
-    done(&a);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -178,7 +167,7 @@ START_TEST(nobody_listens)
     ck_assert_ptr_nonnull(strstr(a.log.end.error.message, "'fake'"));
     ck_assert_ptr_null(strstr(a.log.end.error.message, "127.0.0.1"));
     close(fd);
-    done(&a);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -228,7 +217,7 @@ START_TEST(a_name_that_nobody_knows)
     ask_once(&a, "", false);
     ck_failed(&a, 502, "upstream_unreachable");
     ck_assert_ptr_null(strstr(a.log.end.error.message, "hunter2"));
-    done(&a);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -238,13 +227,12 @@ START_TEST(cancelled_while_the_name_is_looked_up)
     struct ask a;
     rig_open(&rig, false);
     snprintf(rig.base_url, sizeof(rig.base_url), "http://no-such-host.invalid/v1");
-    rig_start(&rig);
-    ask_start(&a, &rig);
+    rig_ask(&rig, &a, NULL);
     uv_run(&rig.loop, UV_RUN_NOWAIT);
     upstream_cancel(a.transfer);
     RUN_UNTIL(&rig, upstream_in_flight(rig.up) == 0);
     ck_assert_uint_eq(a.told, 0);
-    done(&a);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -253,13 +241,12 @@ START_TEST(tls_to_one_who_does_not_speak_it)
     struct ask a;
     rig_open(&rig, false);
     snprintf(rig.base_url, sizeof(rig.base_url), "https://127.0.0.1:%d/v1", rig.fake.port);
-    rig_start(&rig);
-    ask_start(&a, &rig);
+    rig_ask(&rig, &a, NULL);
     RUN_UNTIL(&rig, rig.fake.connections == 1);
     fake_push(&rig.fake, "HTTP/1.1 400 Bad Request\r\n\r\n");
     RUN_UNTIL(&rig, a.ended);
     ck_failed(&a, 502, "upstream_tls_failed");
-    done(&a);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -271,7 +258,7 @@ START_TEST(plain_http_only_where_it_is_allowed)
     ask_once(&a, "", false);
     ck_failed(&a, 502, "upstream_unreachable");
     ck_assert_uint_eq(rig.fake.connections, 0);
-    done(&a);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -284,7 +271,7 @@ START_TEST(a_request_that_cannot_be_said_fails_on_a_later_turn)
     ck_failed(&a, 400, "unsupported");
     ck_assert_str_eq(a.log.end.error.param, "user");
     ck_assert_uint_eq(rig.fake.connections, 0);
-    done(&a);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -297,7 +284,7 @@ START_TEST(connect_timeout)
     snprintf(rig.base_url, sizeof(rig.base_url), "https://127.0.0.1:%d/v1", rig.fake.port);
     ask_once(&a, "", false);
     ck_failed(&a, 504, "upstream_connect_timeout");
-    done(&a);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -306,12 +293,11 @@ START_TEST(first_token_timeout_of_a_silent_provider)
     struct ask a;
     rig_open(&rig, false);
     rig.cfg.timeouts.first_token = 50;
-    rig_start(&rig);
-    ask_start(&a, &rig);
+    rig_ask(&rig, &a, NULL);
     RUN_UNTIL(&rig, a.ended);
     ck_failed(&a, 504, "upstream_first_token_timeout");
     RUN_UNTIL(&rig, rig.fake.peer_closed == 1);
-    done(&a);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -354,7 +340,7 @@ START_TEST(heartbeats_are_no_first_token)
     ck_failed(&a, 504, "upstream_first_token_timeout");
     ck_assert_uint_gt(p.sent, 0);
     uv_close((uv_handle_t *)&p.timer, NULL);
-    done(&a);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -364,14 +350,12 @@ START_TEST(token_timeout)
     struct ask a;
     rig_open(&rig, false);
     rig.cfg.timeouts.between_tokens = 50;
-    rig_start(&rig);
-    rig.fake.every = &begun;
-    ask_start(&a, &rig);
+    rig_ask(&rig, &a, &begun);
     RUN_UNTIL(&rig, a.ended);
     ck_failed(&a, 504, "upstream_token_timeout");
     ck_text(&a, "Hello");
     RUN_UNTIL(&rig, rig.fake.peer_closed == 1);
-    done(&a);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -391,7 +375,7 @@ START_TEST(total_timeout)
     RUN_UNTIL(&rig, a.ended);
     ck_failed(&a, 504, "upstream_total_timeout");
     uv_close((uv_handle_t *)&p.timer, NULL);
-    done(&a);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -402,14 +386,12 @@ START_TEST(an_error_whose_body_hangs_is_told_as_the_error)
     struct ask a;
     rig_open(&rig, false);
     rig.cfg.timeouts.first_token = 500;
-    rig_start(&rig);
-    rig.fake.every = &half;
-    ask_start(&a, &rig);
+    rig_ask(&rig, &a, &half);
     RUN_UNTIL(&rig, a.ended);
     ck_failed(&a, 429, "said_so");
     ck_assert_int_eq(a.log.end.error.retry_after_s, 3);
     RUN_UNTIL(&rig, rig.fake.peer_closed == 1);
-    done(&a);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -433,15 +415,13 @@ START_TEST(answers_that_are_too_large)
         ask_once(&a, reply[i], false);
         ck_failed(&a, 502, "response_too_large");
         RUN_UNTIL(&rig, rig.fake.peer_closed == 1);
-        done(&a);
+        rig_done(&rig, &a);
     }
 }
 END_TEST
 
-static TCase *tests(const char *name, void (*choose)(void))
+static void add(TCase *c)
 {
-    TCase *c = tcase_create(name);
-    tcase_set_timeout(c, 60);
     tcase_add_test(c, statuses_are_the_dialects_to_read);
     tcase_add_test(c, an_error_that_never_ends_is_cut);
     tcase_add_test(c, answers_that_are_no_answers);
@@ -461,18 +441,9 @@ static TCase *tests(const char *name, void (*choose)(void))
     tcase_add_test(c, total_timeout);
     tcase_add_test(c, an_error_whose_body_hangs_is_told_as_the_error);
     tcase_add_test(c, answers_that_are_too_large);
-    tcase_add_unchecked_fixture(c, choose, NULL);
-    return c;
 }
 
 int main(void)
 {
-    Suite *s = suite_create("upstream faults");
-    suite_add_tcase(s, tests("faults", rig_choose_plain));
-    suite_add_tcase(s, tests("faults, by curl", rig_choose_curl));
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return rig_run_both(add);
 }

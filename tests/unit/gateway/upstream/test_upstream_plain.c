@@ -2,7 +2,6 @@
 #include "gateway/upstream/internal.h"
 #include "rig.h"
 
-#define HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 #define ANSWER "data: Hello\n\ndata: end\n\n"
 
 static struct rig rig;
@@ -36,15 +35,12 @@ START_TEST(the_request_line_and_host_are_the_base_urls)
         rig_open(&rig, false);
         snprintf(rig.base_url, sizeof(rig.base_url), "%s:%d%s", cases[i].before, rig.fake.port,
                  cases[i].after);
-        rig.fake.every = &hello;
-        rig_start(&rig);
-        ask_start(&a, &rig);
+        rig_ask(&rig, &a, &hello);
         RUN_UNTIL(&rig, a.ended);
         ck_assert_int_eq(a.log.terminal, LLM_EV_COMPLETED);
         ck_assert_msg(strncmp(rig.fake.last_request, cases[i].line, strlen(cases[i].line)) == 0, "%s",
                       rig.fake.last_request);
-        ask_free(&a);
-        rig_close(&rig);
+        rig_done(&rig, &a);
     }
 }
 END_TEST
@@ -97,8 +93,7 @@ START_TEST(an_early_answer_counts)
     ck_failed(&a, 413, "said_so");
     ck_assert_str_eq(a.log.end.error.message, "large");
     ck_assert_uint_eq(pool()->n_connections, 0); /* half a request was sent on it */
-    ask_free(&a);
-    rig_close(&rig);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -118,9 +113,7 @@ START_TEST(connections_that_may_not_be_used_again)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct ask a;
         rig_open(&rig, false);
-        rig_start(&rig);
-        rig.fake.every = &cases[i].reply;
-        ask_start(&a, &rig);
+        rig_ask(&rig, &a, &cases[i].reply);
         RUN_UNTIL(&rig, a.ended && upstream_in_flight(rig.up) == 0);
         ck_assert_uint_eq(pool()->n_idle, cases[i].again);
         rig.fake.every = &hello;
@@ -138,9 +131,7 @@ START_TEST(an_idle_connection_that_speaks_is_closed)
 {
     struct ask a;
     rig_open(&rig, false);
-    rig_start(&rig);
-    rig.fake.every = &hello;
-    ask_start(&a, &rig);
+    rig_ask(&rig, &a, &hello);
     hear_hello(&a);
     RUN_UNTIL(&rig, pool()->n_idle == 1);
     fake_push(&rig.fake, HEAD "Content-Length: 24\r\n\r\ndata: Wrong\n\ndata: end\n\n");
@@ -203,8 +194,7 @@ START_TEST(a_new_connection_that_closes_is_not_tried_again)
     ck_one_terminal(&a);
     /* A single byte of an answer, and nothing is sent again. */
     ck_assert_uint_eq(rig.fake.requests, _i ? 2 : 3);
-    ask_free(&a);
-    rig_close(&rig);
+    rig_done(&rig, &a);
 }
 END_TEST
 
@@ -216,9 +206,7 @@ START_TEST(requests_wait_for_a_connection)
     struct ask first;
     rig_open(&rig, false);
     rig.provider.max_connections = 2;
-    rig_start(&rig);
-    rig.fake.every = &hello;
-    ask_start(&first, &rig);
+    rig_ask(&rig, &first, &hello);
     hear_hello(&first);
     for (int i = 0; i < N; i++)
         ask_start(&asks[i], &rig);
@@ -261,8 +249,7 @@ START_TEST(an_idle_connection_grows_old)
     struct ask a;
     rig_open(&rig, false);
     rig.cfg.timeouts.upstream_idle = 20;
-    rig_start(&rig);
-    ask_start(&a, &rig);
+    rig_ask(&rig, &a, NULL);
     RUN_UNTIL(&rig, rig.fake.requests == 1);
     fake_push(&rig.fake, hello.bytes);
     hear_hello(&a);
@@ -277,8 +264,7 @@ START_TEST(closing_takes_down_those_that_wait)
     struct ask a, b;
     rig_open(&rig, false);
     rig.provider.max_connections = 1;
-    rig_start(&rig);
-    ask_start(&a, &rig);
+    rig_ask(&rig, &a, NULL);
     RUN_UNTIL(&rig, rig.fake.requests == 1);
     ask_start(&b, &rig);
     RUN_UNTIL(&rig, !list_empty(&pool()->waiting));
@@ -302,22 +288,18 @@ START_TEST(broken_framing_is_no_answer)
         struct fake_reply r = {.bytes = cases[i]};
         struct ask a;
         rig_open(&rig, false);
-        rig_start(&rig);
-        rig.fake.every = &r;
-        ask_start(&a, &rig);
+        rig_ask(&rig, &a, &r);
         RUN_UNTIL(&rig, a.ended && upstream_in_flight(rig.up) == 0);
         ck_failed(&a, 502, "upstream_invalid_response");
         ck_one_terminal(&a);
         RUN_UNTIL(&rig, rig.fake.peer_closed == 1);
-        ask_free(&a);
-        rig_close(&rig);
+        rig_done(&rig, &a);
     }
 }
 END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("upstream plain");
     TCase *c = tcase_create("connections");
     tcase_set_timeout(c, 60);
     tcase_add_test(c, the_request_line_and_host_are_the_base_urls);
@@ -332,10 +314,5 @@ int main(void)
     tcase_add_test(c, an_idle_connection_grows_old);
     tcase_add_test(c, closing_takes_down_those_that_wait);
     tcase_add_test(c, broken_framing_is_no_answer);
-    suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_case(c);
 }
