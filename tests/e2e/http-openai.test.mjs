@@ -175,8 +175,16 @@ describe('the rest of the front', () => {
         for (let i = 0; i < 20; i++) await client.models.list();
     });
     it('refuses what is not JSON by its type', async () => {
-        const r = await fetch(gw.url('/v1/chat/completions', { tls: false }), { method: 'POST', headers: { authorization: `Bearer ${gw.key}`, 'content-type': 'text/plain' }, body: '{}' });
-        assert.equal(r.status, 415);
+        const status = async (type) => {
+            const body = JSON.stringify({ model: 'chat/tokens-1', messages });
+            const headers = { authorization: `Bearer ${gw.key}`, 'content-type': type };
+            const r = await fetch(gw.url('/v1/chat/completions', { tls: false }), { method: 'POST', headers, body });
+            await r.arrayBuffer();
+            return r.status;
+        };
+        assert.equal(await status('text/plain'), 415);
+        assert.equal(await status('application/jsonp'), 415);
+        assert.equal(await status('Application/JSON ; charset=utf-8'), 200);
     });
     it('reuses the connection to the provider', async () => {
         const seen = new Set();

@@ -1,9 +1,11 @@
 // Master and workers: a killed worker, drain, reload, connection caps, Unix sockets and IPv6, and the commands.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import http from 'node:http';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import { promisify } from 'node:util';
 import { responsesWS, rawWS, textOf } from './lib/clients.mjs';
 import { runSluice, startGateway, TEST_KEY } from './lib/gateway.mjs';
 import { startStack } from './lib/stack.mjs';
@@ -43,6 +45,37 @@ describe('a killed worker', () => {
         for (const ws of clients) ws.close();
         await stop();
     });
+    it('is replaced at once, and after longer and longer waits when it keeps dying', async () => {
+        const gw = await startGateway({ config: { workers: 1 } });
+        for (const wait of [0, 100, 200]) {
+            const [pid] = gw.workerPids();
+            const since = gw.mark();
+            process.kill(pid, 'SIGKILL');
+            await gw.waitLog(new RegExp(`worker died" .*pid=${pid} signal=9 respawn_ms=${wait}\\n`), { since });
+            await gw.waitLog(/worker started/, { since });
+        }
+        await (await rawWS(gw)).end();
+        await gw.stop();
+    });
+});
+
+describe('a killed master', () => {
+    it('leaves workers that tell their clients, finish and go', async () => {
+        const { gw, provider } = await startStack({ config: { workers: 2 }, scripts: { held: { tokens: 5, hold: 2 } } });
+        const c = await rawWS(gw);
+        c.send({ type: 'response.create', model: 'held', input: 'x' });
+        const x = await provider.next();
+        process.kill(gw.pid, 'SIGKILL');
+        await c.until('session.going_away');
+        x.release();
+        const events = await c.until('response.completed');
+        assert.equal(events.at(-1).response.output[0].content[0].text, 't0 t1 t2 t3 t4');
+        assert.equal((await c.closed).code, 1012);
+        await gw.ended(); // when nobody has its stderr any more
+        assert.equal(gw.logs.match(/the master is gone/g).length, 2);
+        await rm(gw.dir, { recursive: true });
+        await provider.close();
+    });
 });
 
 describe('drain', () => {
@@ -76,6 +109,19 @@ describe('drain', () => {
         assert.equal(await x.closed, true);
         await stop();
     });
+    it('ends at once when it is asked a second time', async () => {
+        const { gw, provider, stop } = await startStack({ config: { workers: 1 } });
+        const c = await rawWS(gw);
+        c.send({ type: 'response.create', model: 'silent', input: 'x' });
+        const x = await provider.next();
+        process.kill(gw.pid, 'SIGTERM');
+        await c.until('session.going_away');
+        process.kill(gw.pid, 'SIGTERM');
+        assert.equal((await c.closed).code, 1006);
+        assert.equal(await x.closed, true);
+        await stop();
+        assert.match(gw.logs, /stopping at once/);
+    });
 });
 
 describe('reload', () => {
@@ -98,6 +144,16 @@ describe('reload', () => {
         await fresh.until('session.pong');
         await fresh.end();
         await stop();
+    });
+    it('to fewer workers, and to more: everyone who connects is served', async () => {
+        const gw = await startGateway({ config: { workers: 3 } });
+        for (const workers of [1, 2]) {
+            await gw.writeConfig({ workers });
+            await gw.reload();
+            for (let i = 0; i < 16; i++) await (await rawWS(gw)).end();
+            await gw.waitFor(() => gw.workerPids().length === workers, `${workers} workers`);
+        }
+        await gw.stop();
     });
     it('keeps the old configuration on any error, and says what is wrong', async () => {
         const gw = await startGateway({ config: { workers: 1 } });
@@ -169,21 +225,77 @@ describe('connection caps', () => {
     });
 });
 
+describe('descriptors', () => {
+    it('none left: who connects waits until there are again', async () => {
+        const gw = await startGateway({ config: { workers: 1 } });
+        const [pid] = gw.workerPids();
+        const limit = (soft) => promisify(execFile)('prlimit', ['--pid', `${pid}`, `--nofile=${soft}:`]);
+        const open = Math.max(...(await readdir(`/proc/${pid}/fd`)).map(Number)) + 1;
+        await limit(open);
+        const waiting = Array.from({ length: 16 }, () => rawWS(gw));
+        await gw.waitLog(/msg="accept" error="Too many open files"/);
+        await limit(open + 100);
+        for (const c of await Promise.all(waiting)) await c.end();
+        await gw.stop();
+    });
+});
+
 describe('listeners', () => {
+    const sock = `/tmp/sluice-e2e-${process.pid}.sock`;
+    const get = (options) =>
+        new Promise((resolve, reject) => {
+            http.get({ path: '/v1/models', headers: { authorization: `Bearer ${TEST_KEY}` }, ...options }, (res) => {
+                res.resume();
+                res.on('end', () => resolve(res.statusCode));
+            }).on('error', reject);
+        });
+    /** Another gateway with the configuration of `gw`, but this one address: it must not start. */
+    const refused = async (gw, address) => {
+        const file = path.join(gw.dir, 'another.yaml');
+        await writeFile(file, JSON.stringify({ ...gw.config, listen: [{ address }] }));
+        const { code, stderr } = await runSluice(['serve', '--config', file]);
+        assert.equal(code, 1);
+        return /cannot listen" address=(.*)/.exec(stderr)[1];
+    };
     it('IPv6 and a Unix socket', async () => {
-        const sock = `/tmp/sluice-e2e-${process.pid}.sock`;
         const gw = await startGateway({ config: { listen: [{ address: '[::1]:0' }, { address: `unix:${sock}` }], workers: 2 } });
-        const get = (options) =>
-            new Promise((resolve, reject) => {
-                http.get({ path: '/v1/models', headers: { authorization: `Bearer ${TEST_KEY}` }, ...options }, (res) => {
-                    res.resume();
-                    res.on('end', () => resolve(res.statusCode));
-                }).on('error', reject);
-            });
         assert.equal(await get({ host: '::1', port: gw.listening[0].port }), 200);
         for (let i = 0; i < 8; i++) assert.equal(await get({ socketPath: sock }), 200);
         await gw.stop();
         await assert.rejects(get({ socketPath: sock }));
+    });
+    it('an address that another gateway has is refused, at the start and at a reload', async () => {
+        const gw = await startGateway({ config: { workers: 1 } });
+        const { address } = gw.listening[1];
+        const complaint = `${address} reason="the address is in use by another process"`;
+        assert.equal(await refused(gw, address), complaint);
+        const other = await startGateway({ config: { workers: 1 } });
+        const pids = other.workerPids();
+        await other.writeConfig({ listen: [...other.config.listen, { address }] });
+        assert.match((await other.reload())[0], /reload failed/);
+        assert.ok(other.logs.includes(complaint));
+        assert.deepEqual(other.workerPids(), pids);
+        for (const each of [gw, other]) {
+            await (await rawWS(each)).end();
+            await each.stop();
+        }
+    });
+    it('the Unix socket of a gateway that was killed is replaced; a live one and other files are not', async () => {
+        const listen = [{ address: `unix:${sock}` }];
+        const killed = await startGateway({ config: { listen, workers: 1 } });
+        for (const pid of [killed.pid, ...killed.workerPids()]) process.kill(pid, 'SIGKILL');
+        await killed.ended();
+        await rm(killed.dir, { recursive: true });
+        await assert.rejects(get({ socketPath: sock }), (e) => e.code === 'ECONNREFUSED');
+
+        const gw = await startGateway({ config: { listen, workers: 1 } });
+        assert.match(await refused(gw, `unix:${sock}`), /in use by another process/);
+        assert.equal(await get({ socketPath: sock }), 200);
+        const file = path.join(gw.dir, 'precious');
+        await writeFile(file, 'precious');
+        assert.match(await refused(gw, `unix:${file}`), /File exists/);
+        assert.equal(await readFile(file, 'utf8'), 'precious');
+        await gw.stop();
     });
     it('TLS 1.1 is refused, 1.3 preferred, only http/1.1 offered', async () => {
         const tls = await import('node:tls');
@@ -211,7 +323,7 @@ describe('commands', () => {
             assert.equal(r.code, 0);
             assert.match(r.stdout, /[Uu]sage/);
         }
-        for (const args of [[], ['dance'], ['serve'], ['serve', '--nope'], ['check'], ['key', 'new']]) {
+        for (const args of [[], ['dance'], ['serve'], ['serve', '--nope'], ['check'], ['key', 'new'], ['key', 'new', 'two words']]) {
             const r = await runSluice(args);
             assert.equal(r.code, 2, args.join(' '));
             assert.match(r.stderr, /help|[Uu]sage/);

@@ -1,5 +1,6 @@
 // The Responses WebSocket mode, by the official client (ResponsesWS) and, where that one would not misbehave, by `ws`.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { rawWS, responsesWS, textOf } from './lib/clients.mjs';
 import { startStack } from './lib/stack.mjs';
@@ -15,6 +16,7 @@ before(async () => {
             short: { text: 'cut off', finish: 'length' },
             held: { text: 'one two three four', hold: 2 },
             json: { text: '{"city":"Bern"}' },
+            searcher: { raw: readFileSync(new URL('../fixtures/responses/citations.sse', import.meta.url), 'utf8') },
         },
     });
     ({ gw, provider } = stack);
@@ -130,6 +132,20 @@ describe('the official client', () => {
         assert.equal(b.at(-1).response.previous_response_id, a.at(-1).response.id);
         const roles = provider.requests.at(-1).body.messages.map((m) => [m.role, typeof m.content === 'string' ? m.content : m.content[0].text]);
         assert.deepEqual(roles, [['user', 'first question'], ['assistant', 't0 t1'], ['user', 'second question']]);
+        ws.close();
+    });
+    it('continues with output items that only the provider understands', async () => {
+        const ws = await responsesWS(gw);
+        const a = await ws.answer({ model: 'resp/searcher', input: 'search' });
+        const { id, output } = a.at(-1).response;
+        assert.equal(output[0].type, 'web_search_call');
+        await ws.answer({ model: 'resp/tokens-1', input: 'and', previous_response_id: id });
+        const sent = provider.requests.at(-1).body.input;
+        assert.deepEqual(sent.map((i) => i.type), ['message', 'web_search_call', 'message', 'message']);
+        assert.deepEqual(sent[1].action, { type: 'search', query: 'q' });
+        const [e] = (await ws.answer({ model: 'resp/searcher', input: 'search' })).slice(-1);
+        const [refused] = (await ws.answer({ model: 'tokens-1', input: 'and', previous_response_id: e.response.id })).slice(-1);
+        assert.match(JSON.stringify(refused), /unsupported_by_provider/);
         ws.close();
     });
     it('warms up without a model call', async () => {

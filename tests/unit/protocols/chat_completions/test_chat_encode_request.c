@@ -58,6 +58,7 @@ START_TEST(test_own_parts)
         "{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"AA\",\"format\":\"wav\"}}]},"
         "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"t\",\"cache_control\":{\"type\":"
         "\"ephemeral\"}}]},"
+        "{\"role\":\"assistant\",\"content\":[{\"type\":\"refusal\",\"refusal\":\"no\"}]},"
         "{\"role\":\"assistant\",\"audio\":{\"id\":\"a1\"}},"
         "{\"role\":\"assistant\",\"content\":\"x\",\"prefix\":true}";
     char from[1024], to[1024];
