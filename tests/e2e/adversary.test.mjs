@@ -248,7 +248,7 @@ describe('signals', () => {
 
     it('SIGTERM: a connection that had no time yet to ask gets an answer; an idle one is closed', async () => {
         const { gw, stop } = await start({ config: { workers: 1 } });
-        const [fresh, idle, asks] = [await rawTCP(gw), await rawTCP(gw), await rawTCP(gw)];
+        const [fresh, idle, asks, upgrades] = [await rawTCP(gw), await rawTCP(gw), await rawTCP(gw), await rawTCP(gw)];
         const models = `GET /v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${gw.key}\r\n\r\n`;
         idle.write(models);
         assert.equal((await idle.response()).status, 200);
@@ -260,9 +260,15 @@ describe('signals', () => {
         const answer = await fresh.response();
         assert.deepEqual([answer.status, answer.headers.connection], [200, 'close']);
         asks.write(post(gw, 'demo', false));
-        const refused = await asks.response();
-        assert.deepEqual([refused.status, refused.json().error.code], [503, 'server_draining']);
-        assert.ok(Number(refused.headers['retry-after']) > 0);
+        upgrades.write(
+            `GET /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${gw.key}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+                'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n',
+        );
+        for (const c of [asks, upgrades]) {
+            const refused = await c.response();
+            assert.deepEqual([refused.status, refused.json().error.code], [503, 'server_draining']);
+            assert.ok(Number(refused.headers['retry-after']) > 0);
+        }
         await stop();
     });
 

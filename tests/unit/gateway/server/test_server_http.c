@@ -78,6 +78,7 @@ START_TEST(serves_and_refuses)
     ANSWERS("GET /v1/models HTTP/1.1\r\n" HOST KEY "Connection: Upgrade, close\r\nUpgrade: h2c\r\n\r\n", 200,
             "\"object\":\"list\"");
     ANSWERS("OPTIONS * HTTP/1.1\r\n" HOST CLOSE "\r\n", 204, "Allow: ");
+    ANSWERS("OPTIONS / HTTP/1.1\r\n" HOST CLOSE "\r\n", 204, "Allow: GET, HEAD, OPTIONS\r\n");
 }
 END_TEST
 

@@ -18,6 +18,11 @@ static void start_quick(void)
     rig_start(&rig, "timeouts: {ping: 100ms, write: 300ms}\n");
 }
 
+static void start_idle(void)
+{
+    rig_start(&rig, "timeouts: {idle: 100ms}\n");
+}
+
 static void stop(void)
 {
     rig_stop(&rig);
@@ -330,6 +335,29 @@ START_TEST(pings)
 }
 END_TEST
 
+START_TEST(silence_ends)
+{
+    struct client c;
+    open_ws(&c, _i, 0, "/v1/responses", KEY);
+    client_read_until(&c, "\x03\xe8"
+                          "idle");
+    send_frame(&c, FIN | WS_OP_CLOSE, BYTES("\x03\xe8"));
+    client_read_to_end(&c);
+    client_close(&c);
+}
+END_TEST
+
+START_TEST(a_close_that_is_not_answered_ends_all_the_same)
+{
+    struct client c;
+    open_ws(&c, 0, 0, "/v1/responses", KEY);
+    client_read_until(&c, "\x03\xe8"
+                          "idle");
+    client_read_to_end(&c);
+    client_close(&c);
+}
+END_TEST
+
 /* It reads nothing, but goes on sending pongs: it is let go when its socket has taken nothing for long. */
 START_TEST(a_client_that_does_not_read_is_let_go)
 {
@@ -441,12 +469,12 @@ END_TEST
 
 int main(void)
 {
-    static void (*const ends[])(void) = {stop, stop, end_of_drain};
-    static void (*const starts[])(void) = {start, start_quick, start};
-    static const char *const names[] = {"ws", "ws_quick", "ws_end"};
+    static void (*const ends[])(void) = {stop, stop, end_of_drain, stop};
+    static void (*const starts[])(void) = {start, start_quick, start, start_idle};
+    static const char *const names[] = {"ws", "ws_quick", "ws_end", "ws_idle"};
     Suite *suite = suite_create("server_ws");
-    TCase *tc[3];
-    for (int i = 0; i < 3; i++) {
+    TCase *tc[ARRAY_LEN(names)];
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         tc[i] = tcase_create(names[i]);
         tcase_set_timeout(tc[i], 120);
         tcase_add_checked_fixture(tc[i], starts[i], ends[i]);
@@ -465,5 +493,7 @@ int main(void)
     tcase_add_loop_test(tc[1], a_client_that_does_not_read_is_let_go, 0, TRANSPORTS);
     tcase_add_loop_test(tc[2], drains, 0, TRANSPORTS);
     tcase_add_loop_test(tc[2], stops, 0, TRANSPORTS);
+    tcase_add_loop_test(tc[3], silence_ends, 0, TRANSPORTS);
+    tcase_add_test(tc[3], a_close_that_is_not_answered_ends_all_the_same);
     return run_suite(suite);
 }
