@@ -229,9 +229,10 @@ START_TEST(cancelled_while_the_name_is_looked_up)
     snprintf(rig.base_url, sizeof(rig.base_url), "http://no-such-host.invalid/v1");
     rig_ask(&rig, &a, NULL);
     uv_run(&rig.loop, UV_RUN_NOWAIT);
+    unsigned told = a.told; /* 1 where the look-up was faster than this */
     upstream_cancel(a.transfer);
     RUN_UNTIL(&rig, upstream_in_flight(rig.up) == 0);
-    ck_assert_uint_eq(a.told, 0);
+    ck_assert_uint_eq(a.told, told);
     rig_done(&rig, &a);
 }
 END_TEST
