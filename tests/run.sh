@@ -7,7 +7,7 @@
 #   lint     formatting, clang-tidy, and who may include what
 # Ends with a line "N passed, N failed" and a status that is not 0 when anything failed. Logs: build/logs/.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 . .ci/packages.sh
 
 logs=$PWD/build/logs
