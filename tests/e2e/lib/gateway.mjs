@@ -268,7 +268,7 @@ class Gateway {
 
     /** SIGTERM to the master, then the end: fails unless it exits 0 and no sanitizer said anything. */
     async stop({ signal = 'SIGTERM', timeout = 30_000 } = {}) {
-        if (!this.exited) process.kill(this.pid, signal);
+        this.child.kill(signal); // nothing, where it has ended already
         let timer;
         const late = new Promise((resolve) => {
             timer = setTimeout(() => resolve(null), timeout);
