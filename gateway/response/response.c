@@ -126,14 +126,6 @@ void response_cancel(struct response *r)
     end_early(r);
 }
 
-void response_fail(struct response *r, const struct api_error *e)
-{
-    if (r->log.ended)
-        return;
-    llm_builder_fail(&r->builder, e);
-    end_early(r);
-}
-
 enum err cursor_attach(struct cursor *c, struct response *r, const struct dialect *d, uint32_t starting_at,
                        void (*wake)(struct cursor *))
 {

@@ -58,8 +58,6 @@ void response_start(struct response *r, struct upstream_call *call);
 void response_complete_empty(struct response *r);
 /* Ends the log as cancelled and closes the transfer; harmless when it has ended. */
 void response_cancel(struct response *r);
-/* Ends the log as failed. */
-void response_fail(struct response *r, const struct api_error *e);
 static inline bool response_ended(const struct response *r)
 {
     return r->log.ended;
