@@ -86,6 +86,14 @@ static void same(json_ref r, struct json_object *o, struct bytes text)
     }
 }
 
+/* Strict, json-c also refuses integers out of range since 0.17, and every byte from 0x80 in 0.18 (its issue
+ * 875). */
+static int how_to_read(void)
+{
+    bool strict = json_c_version_num() < 0x001100;
+    return JSON_TOKENER_VALIDATE_UTF8 | (strict ? JSON_TOKENER_STRICT : 0);
+}
+
 static void compare(struct bytes text)
 {
     if (json_parse(&doc, text, &limits, NULL))
@@ -97,7 +105,7 @@ static void compare(struct bytes text)
     ended[text.len] = '\0';
     struct json_tokener *tok = json_tokener_new_ex(700);
     ck_assert_ptr_nonnull(tok);
-    json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    json_tokener_set_flags(tok, how_to_read());
     struct json_object *o = json_tokener_parse_ex(tok, ended, (int)text.len + 1);
     enum json_tokener_error e = json_tokener_get_error(tok);
     ck_assert_msg(e == json_tokener_success, "%.*s: %s", BYTES_FMT(text), json_tokener_error_desc(e));
