@@ -69,8 +69,9 @@ START_TEST(quantiles_match_counting)
             at_most += values[i] <= answer;
             clearly_below += values[i] < answer - answer / 128 - (answer > 0);
         }
-        ck_assert_double_ge(at_most, quantiles[q] * N - 1e-6);
-        ck_assert_double_lt(clearly_below, quantiles[q] * N);
+        double rank = quantiles[q] * (double)N;
+        ck_assert_double_ge(at_most, rank - 1e-6);
+        ck_assert_double_lt(clearly_below, rank);
     }
 }
 END_TEST
