@@ -139,12 +139,21 @@ only_in() {
     [ -z "$found" ]
 }
 
-lint() {
-    say "lint"
+# Judged by clang-format 14, Debian 12's: later ones lay out macros in another way.
+formatted() {
+    if ! clang-format --version | grep -q 'version 14\.'; then
+        echo "not looked at: formatting, since this is not clang-format 14"
+        return
+    fi
     git ls-files -z '*.c' '*.h' | xargs -0 clang-format --dry-run -Werror >"$logs/format.log" 2>&1
     local status=$?
     [ $status -eq 0 ] || grep -E 'error:' "$logs/format.log" | cut -d: -f1 | sort | uniq -c | head -n 40
     verdict "formatted as .clang-format says" $status
+}
+
+lint() {
+    say "lint"
+    formatted
 
     only_in 'libwebsockets\.h|lws' gateway/server
     verdict "only gateway/server includes libwebsockets.h" $?
