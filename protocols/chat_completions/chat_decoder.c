@@ -21,8 +21,8 @@ struct chat_call {
 
 struct llm_decoder {
     struct llm_builder *builder;
+    struct chat_template template; /* what most tokens are compared with: in front, with the builder */
     struct json_doc doc;
-    struct chat_template template;
     struct buf text; /* an unescaped piece of text */
     struct buf extra;
     struct chat_call *calls;
@@ -59,7 +59,6 @@ void chat_decoder_free(struct llm_decoder *d)
     buf_free(&d->text);
     buf_free(&d->extra);
     json_doc_free(&d->doc);
-    chat_template_free(&d->template);
     free(d);
 }
 

@@ -1,17 +1,12 @@
 #include "protocols/chat_completions/chat_template.h"
 #include "common/utf8.h"
 
-enum { AROUND_MAX = 2048, MISSES_MAX = 16 };
+enum { MISSES_MAX = 16 };
 
 void chat_template_init(struct chat_template *t)
 {
-    *t = (struct chat_template){0};
-    buf_init(&t->around, AROUND_MAX);
-}
-
-void chat_template_free(struct chat_template *t)
-{
-    buf_free(&t->around);
+    t->before = t->after = 0;
+    t->misses = 0;
 }
 
 /* What may stand between quotes as it is. */
@@ -29,13 +24,13 @@ static bool is_plain_string(struct bytes s)
 
 bool chat_template_match(struct chat_template *t, struct bytes chunk, struct bytes *ret_text)
 {
-    size_t after = t->around.len - t->before;
-    if (t->around.len == 0 || chunk.len < t->around.len)
+    const size_t around = (size_t)t->before + t->after;
+    if (around == 0 || chunk.len < around)
         return false;
-    struct bytes text = bytes_of(chunk.data + t->before, chunk.len - t->around.len);
+    struct bytes text = bytes_of(chunk.data + t->before, chunk.len - around);
     /* The end first: it differs sooner, where providers put what changes with every chunk. */
-    if (memcmp(text.data + text.len, t->around.data + t->before, after) != 0 ||
-        memcmp(chunk.data, t->around.data, t->before) != 0 || !is_plain_string(text))
+    if (memcmp(text.data + text.len, t->around + t->before, t->after) != 0 ||
+        memcmp(chunk.data, t->around, t->before) != 0 || !is_plain_string(text))
         return false;
     t->misses = 0;
     *ret_text = text;
@@ -95,12 +90,14 @@ void chat_template_learn(struct chat_template *t, const struct json_doc *chunk)
     if (r == JSON_NONE)
         return;
     const struct json_node *n = &chunk->nodes[r];
+    const size_t before = n->start + 1, around = chunk->text.len - (n->len - 2);
     t->misses++;
-    buf_reset(&t->around);
-    t->before = n->start + 1;
+    t->before = t->after = 0;
+    if (around > sizeof(t->around))
+        return;
+    t->before = (uint16_t)before;
+    t->after = (uint16_t)(around - before);
     t->kind = kind;
-    if (buf_reserve(&t->around, chunk->text.len - (n->len - 2)) != ERR_OK ||
-        buf_append(&t->around, chunk->text.data, t->before) != ERR_OK ||
-        buf_append_bytes(&t->around, bytes_skip(chunk->text, n->start + n->len - 1)) != ERR_OK)
-        buf_reset(&t->around);
+    memcpy(t->around, chunk->text.data, before);
+    memcpy(t->around + before, chunk->text.data + n->start + n->len - 1, t->after);
 }

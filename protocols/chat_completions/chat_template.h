@@ -8,15 +8,17 @@
  * remembered. */
 #include "protocols/llm_event.h"
 
+enum { CHAT_TEMPLATE_MAX = 512 };
+
 struct chat_template {
-    struct buf around;       /* what stands before the text, its quote included, then what stands after it */
-    size_t before;           /* bytes of the first of the two */
+    uint16_t before,
+        after; /* bytes of `around` that stand before the text, and after it; 0: nothing learnt */
     enum llm_part_kind kind; /* of the text */
     unsigned misses;         /* in a row; a stream whose chunks differ elsewhere is not tried for ever */
+    char around[CHAT_TEMPLATE_MAX]; /* the text's quotes included */
 };
 
 void chat_template_init(struct chat_template *t);
-void chat_template_free(struct chat_template *t);
 /* The text of a chunk that is like the remembered one; false: parse it. */
 bool chat_template_match(struct chat_template *t, struct bytes chunk, struct bytes *ret_text);
 /* A chunk that was parsed whole and was not matched. */

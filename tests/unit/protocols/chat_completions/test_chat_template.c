@@ -28,7 +28,6 @@ START_TEST(test_match)
     ck_assert(matches(&t, BEFORE "a" AFTER, "a"));
     ck_assert(matches(&t, BEFORE "" AFTER, ""));
     ck_assert(matches(&t, BEFORE "gr\xC3\xBC\xC3\x9F" AFTER, "gr\xC3\xBC\xC3\x9F"));
-    chat_template_free(&t);
 }
 END_TEST
 
@@ -59,7 +58,6 @@ START_TEST(test_mismatch)
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
         if (chat_template_match(&t, bytes_cstr(others[i]), &got))
             ck_abort_msg("matched: %s", others[i]);
-    chat_template_free(&t);
 }
 END_TEST
 
@@ -88,7 +86,6 @@ START_TEST(test_what_is_not_learned)
         learn(&t, unlearnable[i]);
         if (chat_template_match(&t, bytes_cstr(unlearnable[i]), &got))
             ck_abort_msg("learned: %s", unlearnable[i]);
-        chat_template_free(&t);
     }
 }
 END_TEST
@@ -106,7 +103,6 @@ START_TEST(test_reasoning_and_giving_up)
         learn(&t, chunk);
     }
     ck_assert(!matches(&t, chunk, "a"));
-    chat_template_free(&t);
 }
 END_TEST
 
