@@ -107,7 +107,8 @@ struct llm_log {
     struct llm_chunk *first_, *last_;
     struct llm_output_item *items_;
     unsigned n_items_, cap_items_;
-    char *head_; /* the head's strings */
+    const char *newest_; /* the strings of the item added last */
+    char *head_;         /* the head's strings */
     /* The head: set once by llm_log_init. */
     struct bytes id;                   /* resp_... */
     struct bytes model;                /* as the client asked */
@@ -133,6 +134,12 @@ bool llm_log_next_of(const struct llm_log *l, struct llm_pos *pos, unsigned type
 /* A position such that llm_log_next gives event `index`, which may be `count` (the end). False beyond that.
  */
 bool llm_log_seek(const struct llm_log *l, uint32_t index, struct llm_pos *ret);
+/* Asks the processor for what an encoder will read first. */
+static inline void llm_log_prefetch(const struct llm_log *l)
+{
+    __builtin_prefetch(l->items_);
+    __builtin_prefetch(l->newest_);
+}
 unsigned llm_log_n_items(const struct llm_log *l);
 /* NULL beyond the last. The pointer is good until the next append, its strings as long as the log. */
 const struct llm_output_item *llm_log_item(const struct llm_log *l, unsigned item);

@@ -230,6 +230,7 @@ enum err llm_log_append_item(struct llm_log *l, enum llm_output_kind kind, struc
         return err;
     const struct llm_chunk *c = l->last_;
     const char *s = c->data + c->used - len;
+    l->newest_ = s;
     l->items_[l->n_items_++] = (struct llm_output_item){
         .kind = kind,
         .id = bytes_of(s, id.len),

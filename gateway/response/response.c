@@ -11,13 +11,14 @@ static void account(struct response *r)
 static void progress(void *ctx)
 {
     struct response *r = ctx;
+    llm_log_prefetch(&r->log);
     account(r);
     if (r->log.ended)
         r->transfer = NULL;
     LIST_EACH(&r->cursors, node)
     {
         struct cursor *c = CONTAINER_OF(node, struct cursor, node_);
-        c->wake(c);
+        c->wake(c->ctx);
     }
 }
 
@@ -127,7 +128,7 @@ void response_cancel(struct response *r)
 }
 
 enum err cursor_attach(struct cursor *c, struct response *r, const struct dialect *d, uint32_t starting_at,
-                       void (*wake)(struct cursor *))
+                       void (*wake)(void *ctx), void *ctx)
 {
     struct llm_encoder encoder = {0};
     if (!llm_log_seek(&r->log, starting_at, &encoder.pos))
@@ -136,6 +137,8 @@ enum err cursor_attach(struct cursor *c, struct response *r, const struct dialec
     c->encoder = encoder;
     c->dialect = d;
     c->wake = wake;
+    c->ctx = ctx;
+    upstream_hint(r->transfer, c, ctx);
     response_ref(r);
     list_init(&c->node_);
     list_append(&r->cursors, &c->node_);

@@ -35,7 +35,8 @@ struct cursor {
     struct response *response; /* NULL when detached */
     struct llm_encoder encoder;
     const struct dialect *dialect;
-    void (*wake)(struct cursor *c); /* the log has grown or ended; must only mark, not read */
+    void (*wake)(void *ctx); /* the log has grown or ended; must only mark, not read */
+    void *ctx;
 };
 
 void response_pool_init(struct response_pool *p, struct upstream *u, const struct config *cfg);
@@ -66,7 +67,7 @@ static inline bool response_ended(const struct response *r)
 /* Attaches at event `starting_at` (0: the beginning; takes a reference). ERR_INVALID past the end of the log.
  */
 enum err cursor_attach(struct cursor *c, struct response *r, const struct dialect *d, uint32_t starting_at,
-                       void (*wake)(struct cursor *)) MUST_USE;
+                       void (*wake)(void *ctx), void *ctx) MUST_USE;
 /* Harmless when detached. When the last cursor of an unfinished response goes, the response is cancelled. */
 void cursor_detach(struct cursor *c);
 /* Encodes what is new, until `budget` bytes are in sink->out. True if anything was written. */

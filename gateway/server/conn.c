@@ -57,8 +57,12 @@ void conn_free(struct conn *c)
 
 void conn_mark(struct conn *c)
 {
-    if (!conn_dead(c) && !list_linked(&c->dirty_))
-        list_append(&c->server->dirty, &c->dirty_);
+    if (conn_dead(c) || list_linked(&c->dirty_))
+        return;
+    list_append(&c->server->dirty, &c->dirty_);
+    /* What its flush at the end of the turn will read. */
+    __builtin_prefetch(c->ws);
+    __builtin_prefetch(c->link);
 }
 
 void conn_move(struct conn *c, enum conn_state to)

@@ -22,11 +22,11 @@ struct conn {
     struct fsm fsm;
     struct server *server;
     struct ws_conn *ws;
-    struct http_conn *http; /* while a request is in hand */
     const struct link_ops *ops;
-    void *link;         /* NULL once closed */
-    struct buf unsent_; /* what the socket did not take, from unsent_at_ on */
-    bool finishing_;    /* our half is shut, or will be when all is written; what comes in is dropped */
+    void *link;             /* NULL once closed */
+    struct http_conn *http; /* while a request is in hand */
+    struct buf unsent_;     /* what the socket did not take, from unsent_at_ on */
+    bool finishing_;        /* our half is shut, or will be when all is written; what comes in is dropped */
     bool closed_;
     struct list all_, fate_; /* fate_: in server->doomed or server->gone */
     struct wheel_timer timer_;

@@ -1,5 +1,5 @@
 /* What happens once a loop turn, between the timers and the wait for sockets. */
-#include "gateway/server/conn.h"
+#include "gateway/server/ws_conn.h"
 
 void flush_reap(struct server *s)
 {
@@ -18,6 +18,11 @@ static void flush_dirty(struct server *s)
     while (!list_empty(&now)) {
         struct conn *c = LIST_FIRST(&now, struct conn, dirty_);
         list_remove(&c->dirty_);
+        if (!list_empty(&now)) {
+            const struct ws_conn *next = LIST_FIRST(&now, struct conn, dirty_)->ws;
+            if (next)
+                __builtin_prefetch(next->session);
+        }
         conn_flush(c);
     }
     if (s->out.cap > OUT_KEEP)

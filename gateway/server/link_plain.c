@@ -6,10 +6,10 @@
 #include <unistd.h>
 
 struct plain {
-    uv_poll_t poll;
-    struct conn *conn;
     int fd;
     bool waiting; /* for the socket to be writable: each change of what is polled for costs system calls */
+    struct conn *conn;
+    uv_poll_t poll;
 };
 
 static void on_event(uv_poll_t *h, int status, int events);

@@ -8,17 +8,9 @@ enum { EVENTS_BEFORE_FIRST = 2 };
 struct exchange {
     struct call *call;
     struct cursor cursor;
-    const struct carrier *carrier;
-    void *conn;
     bool stream;    /* the client asked for it */
     bool committed; /* the head of the stream has been sent */
 };
-
-static void wake(struct cursor *c)
-{
-    const struct exchange *x = CONTAINER_OF(c, struct exchange, cursor);
-    x->carrier->wake(x->conn);
-}
 
 static enum err check(struct session_env *env, const struct call *c, struct api_error *ret_error)
 {
@@ -63,15 +55,13 @@ struct exchange *exchange_start(struct session_env *env, const struct config_key
     if (run(env, c, d, ret_error) != ERR_OK)
         goto fail;
     x = calloc(1, sizeof(*x));
-    if (!x || cursor_attach(&x->cursor, c->response, d, 0, wake) != ERR_OK) {
+    if (!x || cursor_attach(&x->cursor, c->response, d, 0, carrier->wake, conn) != ERR_OK) {
         api_error_no_memory(ret_error);
         goto fail;
     }
     x->cursor.encoder.include_usage = c->request.include_usage;
     x->stream = c->request.stream;
     x->call = c;
-    x->carrier = carrier;
-    x->conn = conn;
     response_unref(c->response);
     c->response = NULL;
     carrier->wake(conn);

@@ -94,12 +94,6 @@ void lane_free(struct lane *l)
     free(l);
 }
 
-static void wake(struct cursor *c)
-{
-    const struct in_flight *f = CONTAINER_OF(c, struct in_flight, cursor);
-    f->session->carrier->wake(f->session->conn);
-}
-
 static struct lane *lane_of_response(struct session *s, struct bytes response_id)
 {
     LIST_EACH(&s->lanes, node)
@@ -175,14 +169,14 @@ static void start(struct lane *l, struct call *c)
         return;
     }
     struct in_flight *f = calloc(1, sizeof(*f));
-    if (!f || cursor_attach(&f->cursor, c->response, &dialect_responses, 0, wake) != ERR_OK) {
+    if (!f ||
+        cursor_attach(&f->cursor, c->response, &dialect_responses, 0, s->carrier->wake, s->conn) != ERR_OK) {
         free(f);
         api_error_no_memory(&c->error);
         refuse(l, c, &c->error);
         return;
     }
     f->cursor.encoder.stream_id = l->stream_id;
-    f->session = s;
     f->lane = l;
     f->call = c;
     f->continued = context_ref(continued);

@@ -15,7 +15,6 @@ struct notice {
 /* A request whose answer is on its way. Owns its call: the answer's context is made of both. */
 struct in_flight {
     struct list node; /* session.active */
-    struct session *session;
     struct cursor cursor;
     struct lane *lane;
     struct call *call;

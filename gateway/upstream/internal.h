@@ -141,6 +141,7 @@ struct transfer {
     struct buf collected; /* a JSON body, an error's body */
     CURLcode result;
     char detail[CURL_ERROR_SIZE]; /* curl's own words, for the log */
+    const void *hints[2];         /* upstream_hint */
     struct demo_stream *demo;     /* NULL: a real provider */
 };
 

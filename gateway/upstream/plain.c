@@ -25,7 +25,7 @@ struct plain_connection {
     bool send_failed;          /* nothing more can be sent; an answer may still be there to read */
     bool answered;             /* something of the answer has come */
     bool spare;                /* the answer is over, and the next request may follow it */
-    const void *warm[3];       /* what a token will touch */
+    const void *warm[5];       /* what a token will touch; see warm_up */
     size_t sent, total;        /* of the request */
     struct list idle;          /* in plain.idle */
     struct wheel_timer unused; /* runs while idle */
@@ -242,9 +242,7 @@ static void begin(struct plain_connection *c, struct transfer *t)
     assert(n > 0 && (size_t)n < sizeof(c->tail));
     c->transfer = t;
     t->connection = c;
-    c->warm[0] = t;
-    c->warm[1] = t->decoder;
-    c->warm[2] = t->builder;
+    memcpy(c->warm, (const void *[]){t, t->decoder, t->ctx, t->hints[0], t->hints[1]}, sizeof(c->warm));
     c->tail_len = (size_t)n;
     c->sent = 0;
     c->total = c->origin->plain.head_len + c->tail_len + t->body.len;
@@ -321,13 +319,15 @@ static void on_end(struct plain_connection *c, int error)
 }
 
 /* With many streams nothing of this one is in the processor's caches any more. It comes while the kernel is
- * busy with the socket. */
-static void warm_up(const struct plain_connection *c)
+ * busy with the socket. Always inline: gcc takes a function that only prefetches for one that does nothing.
+ */
+__attribute__((always_inline)) static inline void warm_up(const struct plain_connection *c)
 {
-    enum { LINE = 64, LINES = 4 };
-    for (size_t i = 0; i < ARRAY_LEN(c->warm); i++)
-        for (size_t line = 0; line < LINES; line++)
-            __builtin_prefetch((const char *)c->warm[i] + line * LINE, 1);
+    enum { LINE = 64 };
+    static const uint8_t lines[ARRAY_LEN(c->warm)] = {6, 5, 4, 3, 3}; /* that tokens touch, of each */
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+        for (size_t k = 0; k < lines[i]; k++)
+            __builtin_prefetch((const char *)c->warm[i] + k * LINE);
 }
 
 /* `to_the_end`: the socket has failed; what came before that is still there to be read. */

@@ -134,6 +134,7 @@ static void collect_error(struct transfer *t, struct bytes data)
 
 void transfer_body(struct transfer *t, struct bytes part)
 {
+    __builtin_prefetch(t->builder->log->last_);
     if (!t->owned || t->builder->log->ended)
         return;
     if (t->kind == BODY_NONE)

@@ -359,6 +359,14 @@ void upstream_cancel(struct transfer *t)
     transfer_schedule(t);
 }
 
+void upstream_hint(struct transfer *t, const void *first, const void *second)
+{
+    if (!t)
+        return;
+    t->hints[0] = first;
+    t->hints[1] = second;
+}
+
 size_t upstream_in_flight(const struct upstream *u)
 {
     return u->n_live;

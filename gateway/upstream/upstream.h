@@ -31,4 +31,7 @@ struct transfer *upstream_start(struct upstream *u, const struct upstream_call *
  * (HTTP/2: the stream is reset) on this or the next loop turn. Allowed anywhere, also inside progress.
  * NULL-safe. */
 void upstream_cancel(struct transfer *t);
+/* What progress will touch beside ctx, when there are thousands of transfers: fetched while a socket is read,
+ * never looked into, and allowed to be gone. NULL-safe. */
+void upstream_hint(struct transfer *t, const void *first, const void *second);
 size_t upstream_in_flight(const struct upstream *u);

@@ -37,6 +37,8 @@ struct transfer *upstream_start(struct upstream *u UNUSED, const struct upstream
     return t;
 }
 
+void upstream_hint(struct transfer *t UNUSED, const void *first UNUSED, const void *second UNUSED) {}
+
 void upstream_cancel(struct transfer *t)
 {
     if (t)

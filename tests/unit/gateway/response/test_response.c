@@ -20,7 +20,7 @@ static void teardown(void)
     config_free(cfg);
 }
 
-static void wake(struct cursor *c UNUSED)
+static void wake(void *ctx UNUSED)
 {
     wakes++;
 }
@@ -65,9 +65,9 @@ START_TEST(test_two_cursors_read_the_same_log)
 {
     struct cursor a = {0}, b = {0};
     struct response *r = started();
-    ck_assert_int_eq(cursor_attach(&a, r, &dialect_responses, 0, wake), ERR_OK);
+    ck_assert_int_eq(cursor_attach(&a, r, &dialect_responses, 0, wake, NULL), ERR_OK);
     say(last_transfer(), "hello");
-    ck_assert_int_eq(cursor_attach(&b, r, &dialect_responses, 0, wake), ERR_OK);
+    ck_assert_int_eq(cursor_attach(&b, r, &dialect_responses, 0, wake, NULL), ERR_OK);
     unsigned first = pull(&a, SIZE_MAX);
     ck_assert_uint_eq(first, 5); /* created, in_progress, item, part, delta */
     ck_assert_uint_eq(pull(&b, SIZE_MAX), 5);
@@ -90,7 +90,7 @@ START_TEST(test_lagging_cursor_coalesces)
 {
     struct cursor c = {0};
     struct response *r = started();
-    ck_assert_int_eq(cursor_attach(&c, r, &dialect_responses, 0, wake), ERR_OK);
+    ck_assert_int_eq(cursor_attach(&c, r, &dialect_responses, 0, wake, NULL), ERR_OK);
     response_unref(r);
     for (int i = 0; i < 100; i++)
         say(last_transfer(), "x");
@@ -105,8 +105,8 @@ START_TEST(test_attach_in_the_middle_and_past_the_end)
     struct cursor c = {0};
     struct response *r = started();
     say(last_transfer(), "a");
-    ck_assert_int_eq(cursor_attach(&c, r, &dialect_responses, 6, wake), ERR_INVALID);
-    ck_assert_int_eq(cursor_attach(&c, r, &dialect_responses, 4, wake), ERR_OK);
+    ck_assert_int_eq(cursor_attach(&c, r, &dialect_responses, 6, wake, NULL), ERR_INVALID);
+    ck_assert_int_eq(cursor_attach(&c, r, &dialect_responses, 4, wake, NULL), ERR_OK);
     ck_assert_uint_eq(pull(&c, SIZE_MAX), 1);
     cursor_detach(&c);
     response_unref(r);
@@ -117,8 +117,8 @@ START_TEST(test_last_cursor_leaving_cancels)
 {
     struct cursor a = {0}, b = {0};
     struct response *r = started();
-    ck_assert_int_eq(cursor_attach(&a, r, &dialect_responses, 0, wake), ERR_OK);
-    ck_assert_int_eq(cursor_attach(&b, r, &dialect_responses, 0, wake), ERR_OK);
+    ck_assert_int_eq(cursor_attach(&a, r, &dialect_responses, 0, wake, NULL), ERR_OK);
+    ck_assert_int_eq(cursor_attach(&b, r, &dialect_responses, 0, wake, NULL), ERR_OK);
     cursor_detach(&a);
     cursor_detach(&a); /* harmless */
     ck_assert(!transfers[0].cancelled);
@@ -134,7 +134,7 @@ START_TEST(test_budget_bounds_one_turn)
 {
     struct cursor c = {0};
     struct response *r = started();
-    ck_assert_int_eq(cursor_attach(&c, r, &dialect_responses, 0, wake), ERR_OK);
+    ck_assert_int_eq(cursor_attach(&c, r, &dialect_responses, 0, wake, NULL), ERR_OK);
     response_unref(r);
     say(last_transfer(), "hello");
     finish(last_transfer());
