@@ -76,6 +76,10 @@ def _memory(cases):
         for metric, what in (("idle_largest_kb", "the largest process"), ("idle_pss_kb", "master and worker, PSS")):
             got = _median(cases, key, "sluice-ws", metric)
             rows.append(_row(f"idle RSS, one worker: {what}", "<= 8 MB", 8.0, None if got is None else got * 1024 / 1e6, " MB"))
+        ours, gin = (_median(cases, key, name, "idle_rss_kb") for name in ("sluice-ws", "gin"))
+        if ours and gin:
+            rows.append(_row("idle RSS of all processes, below Gin's", f"< {gin * 1024 / 1e6:.3g} MB", gin * 1024 / 1e6,
+                             ours * 1024 / 1e6, " MB"))
     for key in idle:
         limit = 18 if "TLS" in key else 3
         got = _median(cases, key, "sluice-ws", "session_bytes")
