@@ -74,6 +74,7 @@ static void on_rest(uv_timer_t *t)
     uv_timer_stop(t);
     w->resting = true;
     memory_trim();
+    LOG_DEBUG("worker at rest");
 }
 
 static void note_work(struct worker *w)

@@ -225,6 +225,31 @@ describe('connection caps', () => {
     });
 });
 
+/** Resident pages that are copies of files, in KB. */
+const filePages = async (pid) => Number(/RssFile:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, 'utf8'))[1]);
+
+describe('memory at rest', () => {
+    it('is given back when a worker has nothing to do, and is there again when it has', async (t) => {
+        const gw = await startGateway({ config: { workers: 1, log: { level: 'debug' } } });
+        t.after(() => gw.stop());
+        const [worker] = gw.workerPids();
+        const ask = async () => {
+            const answer = await fetch(gw.url('/v1/responses', { tls: false }), {
+                method: 'POST',
+                headers: { authorization: `Bearer ${TEST_KEY}`, 'content-type': 'application/json' },
+                body: JSON.stringify({ model: 'demo', input: 'count to 3' }),
+            });
+            assert.equal(answer.status, 200);
+            await answer.arrayBuffer();
+        };
+        await ask();
+        const busy = await filePages(worker);
+        await gw.waitLog(/worker at rest/);
+        assert.ok((await filePages(worker)) < busy * 0.8);
+        await ask();
+    });
+});
+
 describe('descriptors', () => {
     it('none left: who connects waits until there are again', async () => {
         const gw = await startGateway({ config: { workers: 1 } });
