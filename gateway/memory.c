@@ -6,13 +6,16 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { TRIM_THRESHOLD = 1024 * 1024 };
+enum { MMAP_THRESHOLD = 1024 * 1024, TRIM_THRESHOLD = 2 * MMAP_THRESHOLD };
 
 void memory_tune(void)
 {
-    /* The default, 128 KB, is passed and met again by a few requests at once: two brk() calls each, and the
+    /* The default of 128 KB is passed and met again by a few requests at once: two brk() calls each, and the
      * zeroing of their pages. memory_trim gives this back too. */
     (void)mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD);
+    /* Setting the one keeps malloc from finding the other by itself: prompts of some hundred KB would be
+     * mapped and unmapped each time. */
+    (void)mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
 }
 
 static int trim_object(struct dl_phdr_info *info, size_t size UNUSED, void *page_size)
