@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 enum { REPORT_MAX = 64 * 1024, POLL_MAX = 1 + COLUMNS_MAX, START_MAX = 30000, RETRY_MS = 1000 };
+/* A reload may raise limits.max_sessions so far at least: its default. */
+enum { CAPS_ROOM = 100000 };
 
 struct master {
     const char *file;
@@ -101,6 +103,13 @@ static void reload(struct master *m)
     m->reload_wanted = false;
     LOG_INFO("reload begins file=%s", m->file);
     struct config *cfg = load(m);
+    if (cfg && cfg->limits.max_sessions > caps_room(m->forker.caps)) {
+        LOG_ERROR(
+            "limits.max_sessions is more than there is room for since the start; restart for it room=%llu",
+            (unsigned long long)caps_room(m->forker.caps));
+        config_free(cfg);
+        cfg = NULL;
+    }
     if (cfg)
         begin_generation(m, cfg);
     else
@@ -313,8 +322,9 @@ static bool open_master(struct master *m, const struct config *cfg)
     m->life_fd = life[1];
     m->signal_fd = signalfd(-1, &mine, SFD_CLOEXEC | SFD_NONBLOCK);
     m->columns.n = MIN(MAX(cfg->workers * 4, 16U), (unsigned)COLUMNS_MAX);
-    m->forker.caps =
-        caps_create(m->columns.n, cfg->limits.max_sessions, cfg->limits.max_sessions_per_address);
+    m->forker.caps = caps_create(m->columns.n, MAX(cfg->limits.max_sessions, CAPS_ROOM));
+    if (m->forker.caps)
+        caps_set_limits(m->forker.caps, cfg->limits.max_sessions, cfg->limits.max_sessions_per_address);
     return m->signal_fd >= 0 && m->forker.caps;
 }
 

@@ -1,73 +1,63 @@
 #include "gateway/server/caps.h"
 #include "common/ids.h"
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* One shared mapping: this head, a bit for each entry that was ever used (so that a reclaim touches only
- * those pages), and the entries. An address lives in one of WINDOW neighbouring entries, found by its hash;
- * an entry whose count has gone to nothing may be taken over by another address. Nothing is locked: a killed
+/* One shared mapping: this head, the keys of all entries, a bit for each entry that was ever used (so that a
+ * reclaim touches only those pages), and the counts. Entries come in buckets, and an address lives in one of
+ * two, found by its hash: in the emptier one, so that no bucket is full even when `room` addresses fill half
+ * of all entries (with one bucket, or a run of neighbours, one address in a thousand finds no place). An
+ * entry whose count has gone to nothing may be taken over by another address. Nothing is locked: a killed
  * worker can leave nothing locked. */
-enum { WINDOW = 16, MIN_ENTRIES = 1024, MAX_ENTRIES = 1 << 20 };
+enum { BUCKET = 16, PLACES = 2 * BUCKET, MIN_ENTRIES = 1024, MAX_ENTRIES = 1 << 24 };
 
 #define KEY_FREE UINT64_C(0)
 #define KEY_BUSY UINT64_MAX /* being taken over */
 
-struct entry {
-    _Atomic uint64_t key;
-    _Atomic uint32_t count[]; /* one a slot */
-};
-
 struct caps {
-    size_t mapped, entry_size;
+    size_t mapped;
     uint32_t n_entries; /* a power of two */
     unsigned slots;
-    uint64_t seed;
+    uint64_t room, seed;
     _Atomic uint64_t max_total, max_per_address;
-    _Atomic uint64_t *used;   /* these pointers hold in every forked process */
+    _Atomic uint64_t *keys;   /* these pointers hold in every forked process */
+    _Atomic uint64_t *used;   /* a bit an entry */
     _Atomic uint32_t *totals; /* one a slot */
-    char *entries;
+    _Atomic uint32_t *counts; /* `slots` an entry */
 };
-
-static struct entry *entry_at(const struct caps *c, uint64_t i)
-{
-    return (struct entry *)(void *)(c->entries + (size_t)(i & (c->n_entries - 1)) * c->entry_size);
-}
 
 static size_t round_up(size_t n, size_t to)
 {
     return (n + to - 1) / to * to;
 }
 
-static void lay_out(struct caps *c, size_t used_at, size_t totals_at, size_t entries_at)
-{
-    char *base = (char *)c;
-    c->used = (_Atomic uint64_t *)(void *)(base + used_at);
-    c->totals = (_Atomic uint32_t *)(void *)(base + totals_at);
-    c->entries = base + entries_at;
-}
-
-struct caps *caps_create(unsigned slots, uint64_t max_total, uint64_t max_per_address)
+struct caps *caps_create(unsigned slots, uint64_t room)
 {
     uint32_t n = MIN_ENTRIES;
-    while (n < MAX_ENTRIES && n / 2 < max_total)
+    while (n < MAX_ENTRIES && n / 2 < room)
         n *= 2;
-    size_t entry_size = round_up(sizeof(struct entry) + slots * sizeof(uint32_t), sizeof(uint64_t));
-    size_t used_at = round_up(sizeof(struct caps), 64);
+    size_t keys_at = round_up(sizeof(struct caps), 64);
+    size_t used_at = keys_at + n * sizeof(uint64_t);
     size_t totals_at = used_at + n / 8;
-    size_t entries_at = round_up(totals_at + slots * sizeof(uint32_t), 4096);
-    size_t mapped = entries_at + (size_t)n * entry_size;
+    size_t counts_at = round_up(totals_at + slots * sizeof(uint32_t), 4096);
+    size_t mapped = counts_at + (size_t)n * slots * sizeof(uint32_t);
     struct caps *c =
         mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (c == MAP_FAILED)
         return NULL;
+    char *base = (char *)c;
     c->mapped = mapped;
-    c->entry_size = entry_size;
     c->n_entries = n;
     c->slots = slots;
+    c->room = room;
     random_bytes(&c->seed, sizeof(c->seed));
-    lay_out(c, used_at, totals_at, entries_at);
-    caps_set_limits(c, max_total, max_per_address);
+    c->keys = (_Atomic uint64_t *)(void *)(base + keys_at);
+    c->used = (_Atomic uint64_t *)(void *)(base + used_at);
+    c->totals = (_Atomic uint32_t *)(void *)(base + totals_at);
+    c->counts = (_Atomic uint32_t *)(void *)(base + counts_at);
+    caps_set_limits(c, room, room);
     return c;
 }
 
@@ -77,8 +67,14 @@ void caps_destroy(struct caps *c)
         munmap(c, c->mapped);
 }
 
+uint64_t caps_room(const struct caps *c)
+{
+    return c->room;
+}
+
 void caps_set_limits(struct caps *c, uint64_t max_total, uint64_t max_per_address)
 {
+    assert(max_total <= c->room);
     atomic_store(&c->max_total, max_total);
     atomic_store(&c->max_per_address, max_per_address);
 }
@@ -99,82 +95,110 @@ static uint64_t key_of(struct bytes address)
     return key == KEY_FREE || key == KEY_BUSY ? UINT64_C(0xfffffffe00000000) : key;
 }
 
-static uint64_t mix(uint64_t key, uint64_t seed)
+static uint64_t mix(uint64_t x)
 {
-    key = (key ^ seed) * UINT64_C(0x9e3779b97f4a7c15);
-    key = (key ^ key >> 32) * UINT64_C(0xd6e8feb86659fd93);
-    return key ^ key >> 32;
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return x ^ x >> 31;
 }
 
-static uint64_t entry_sum(const struct caps *c, struct entry *e)
+/* Where an address may live: the first entries of two buckets, which are never the same. */
+struct places {
+    uint32_t first[2];
+};
+
+static struct places places_of(const struct caps *c, uint64_t key)
+{
+    const uint64_t hash = mix(mix(key ^ c->seed) + c->seed);
+    const uint32_t buckets = c->n_entries / BUCKET;
+    const uint32_t one = (uint32_t)hash & (buckets - 1);
+    const uint32_t other = (one + 1 + (uint32_t)(hash >> 32) % (buckets - 1)) & (buckets - 1);
+    return (struct places){{one * BUCKET, other * BUCKET}};
+}
+
+static uint32_t place(struct places p, unsigned i)
+{
+    return p.first[i / BUCKET] + i % BUCKET;
+}
+
+static _Atomic uint32_t *count_at(const struct caps *c, uint32_t entry, unsigned slot)
+{
+    return &c->counts[(size_t)entry * c->slots + slot];
+}
+
+static uint64_t entry_sum(const struct caps *c, uint32_t entry)
 {
     uint64_t sum = 0;
-    for (unsigned i = 0; i < c->slots; i++)
-        sum += atomic_load(&e->count[i]);
+    for (unsigned slot = 0; slot < c->slots; slot++)
+        sum += atomic_load(count_at(c, entry, slot));
     return sum;
 }
 
-static void note_used(struct caps *c, uint64_t i)
+static unsigned in_use(const struct caps *c, uint32_t first)
 {
-    i &= c->n_entries - 1;
-    atomic_fetch_or(&c->used[i / 64], UINT64_C(1) << (i % 64));
+    unsigned n = 0;
+    for (uint32_t i = first; i < first + BUCKET; i++)
+        n += atomic_load(&c->keys[i]) != KEY_FREE && entry_sum(c, i) != 0;
+    return n;
 }
 
 /* Takes the entry over if nobody counts in it. Whoever increments it at the same time looks at the key again
  * afterwards; either he sees KEY_BUSY and goes elsewhere, or we see his count and give the entry back. */
-static bool take_over(struct caps *c, struct entry *e, uint64_t old, uint64_t key)
+static bool take_over(struct caps *c, uint32_t entry, uint64_t key)
 {
-    if (entry_sum(c, e) != 0 || !atomic_compare_exchange_strong(&e->key, &old, KEY_BUSY))
+    uint64_t old = atomic_load(&c->keys[entry]);
+    if (old == KEY_BUSY || entry_sum(c, entry) != 0 ||
+        !atomic_compare_exchange_strong(&c->keys[entry], &old, KEY_BUSY))
         return false;
-    bool free_now = entry_sum(c, e) == 0;
-    atomic_store(&e->key, free_now ? key : old);
+    const bool free_now = entry_sum(c, entry) == 0;
+    atomic_store(&c->keys[entry], free_now ? key : old);
     return free_now;
 }
 
-/* The address's entry, made if need be; NULL when its window is full of others. */
-static struct entry *find_or_make(struct caps *c, uint64_t key, uint64_t hash)
+/* The address's entry, made if need be; -1 when both its buckets are full of others. */
+static int64_t find_or_make(struct caps *c, uint64_t key, struct places p)
 {
-    for (unsigned i = 0; i < WINDOW; i++)
-        if (atomic_load(&entry_at(c, hash + i)->key) == key)
-            return entry_at(c, hash + i);
-    for (unsigned i = 0; i < WINDOW; i++) {
-        struct entry *e = entry_at(c, hash + i);
-        uint64_t old = atomic_load(&e->key);
-        if (old != KEY_BUSY && take_over(c, e, old, key)) {
-            note_used(c, hash + i);
-            return e;
+    for (unsigned i = 0; i < PLACES; i++)
+        if (atomic_load(&c->keys[place(p, i)]) == key)
+            return place(p, i);
+    if (in_use(c, p.first[1]) < in_use(c, p.first[0]))
+        p = (struct places){{p.first[1], p.first[0]}};
+    for (unsigned i = 0; i < PLACES; i++) {
+        const uint32_t entry = place(p, i);
+        if (take_over(c, entry, key)) {
+            atomic_fetch_or(&c->used[entry / 64], UINT64_C(1) << (entry % 64));
+            return entry;
         }
     }
-    return NULL;
+    return -1;
 }
 
-/* Two workers may have made an entry each for one address: all of the window count. */
-static uint64_t address_sum(struct caps *c, uint64_t key, uint64_t hash)
+/* Two workers may have made an entry each for one address: all of its places count. */
+static uint64_t address_sum(const struct caps *c, uint64_t key, struct places p)
 {
     uint64_t sum = 0;
-    for (unsigned i = 0; i < WINDOW; i++) {
-        struct entry *e = entry_at(c, hash + i);
-        if (atomic_load(&e->key) == key)
-            sum += entry_sum(c, e);
-    }
+    for (unsigned i = 0; i < PLACES; i++)
+        if (atomic_load(&c->keys[place(p, i)]) == key)
+            sum += entry_sum(c, place(p, i));
     return sum;
 }
 
 static enum caps_verdict acquire_address(struct caps *c, unsigned slot, uint64_t key)
 {
-    const uint64_t hash = mix(key, c->seed);
+    const struct places p = places_of(c, key);
     for (;;) {
-        struct entry *e = find_or_make(c, key, hash);
-        if (!e)
+        const int64_t entry = find_or_make(c, key, p);
+        if (entry < 0)
             return CAPS_TOTAL;
-        atomic_fetch_add(&e->count[slot], 1);
-        if (atomic_load(&e->key) != key) {
-            atomic_fetch_sub(&e->count[slot], 1);
+        _Atomic uint32_t *count = count_at(c, (uint32_t)entry, slot);
+        atomic_fetch_add(count, 1);
+        if (atomic_load(&c->keys[entry]) != key) {
+            atomic_fetch_sub(count, 1);
             continue;
         }
-        if (address_sum(c, key, hash) <= atomic_load(&c->max_per_address))
+        if (address_sum(c, key, p) <= atomic_load(&c->max_per_address))
             return CAPS_OK;
-        atomic_fetch_sub(&e->count[slot], 1);
+        atomic_fetch_sub(count, 1);
         return CAPS_ADDRESS;
     }
 }
@@ -196,12 +220,12 @@ enum caps_verdict caps_acquire(struct caps *c, unsigned slot, struct bytes addre
 void caps_release(struct caps *c, unsigned slot, struct bytes address)
 {
     const uint64_t key = key_of(address);
-    const uint64_t hash = mix(key, c->seed);
+    const struct places p = places_of(c, key);
     atomic_fetch_sub(&c->totals[slot], 1);
-    for (unsigned i = 0; key != 0 && i < WINDOW; i++) {
-        struct entry *e = entry_at(c, hash + i);
-        if (atomic_load(&e->key) == key && atomic_load(&e->count[slot]) > 0) {
-            atomic_fetch_sub(&e->count[slot], 1);
+    for (unsigned i = 0; key != 0 && i < PLACES; i++) {
+        _Atomic uint32_t *count = count_at(c, place(p, i), slot);
+        if (atomic_load(&c->keys[place(p, i)]) == key && atomic_load(count) > 0) {
+            atomic_fetch_sub(count, 1);
             return;
         }
     }
@@ -212,7 +236,7 @@ void caps_reclaim(struct caps *c, unsigned slot)
     for (uint32_t i = 0; i < c->n_entries / 64; i++) {
         uint64_t bits = atomic_load(&c->used[i]);
         for (; bits != 0; bits &= bits - 1)
-            atomic_store(&entry_at(c, (uint64_t)i * 64 + (unsigned)__builtin_ctzll(bits))->count[slot], 0);
+            atomic_store(count_at(c, i * 64 + (unsigned)__builtin_ctzll(bits), slot), 0);
     }
     atomic_store(&c->totals[slot], 0);
 }

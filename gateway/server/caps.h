@@ -5,10 +5,12 @@
 
 struct caps;
 
-/* An anonymous shared mapping; NULL: no memory. */
-struct caps *caps_create(unsigned slots, uint64_t max_total, uint64_t max_per_address);
+/* An anonymous shared mapping with a place for `room` connections, each of another address, and that many
+ * allowed; NULL: no memory. */
+struct caps *caps_create(unsigned slots, uint64_t room);
 void caps_destroy(struct caps *c);
-/* A reload may change them. */
+uint64_t caps_room(const struct caps *c);
+/* A reload may change them; `max_total` is at most the room. */
 void caps_set_limits(struct caps *c, uint64_t max_total, uint64_t max_per_address);
 
 enum caps_verdict { CAPS_OK, CAPS_TOTAL, CAPS_ADDRESS };

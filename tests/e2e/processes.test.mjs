@@ -164,6 +164,7 @@ describe('reload', () => {
             ['workers: [', /sluice\.yaml:\d+/],
             [good.replace('"workers"', '"wrokers"'), /wrokers/],
             [good.replace(/"certificate": "[^"]*"/, '"certificate": "/nonexistent"'), /certificate/],
+            [JSON.stringify({ ...JSON.parse(good), limits: { max_sessions: 100001 } }), /limits\.max_sessions .* room=100000/],
         ]) {
             await writeFile(gw.file, text);
             const since = gw.mark();

@@ -81,7 +81,8 @@ static inline void room_signal(uv_signal_t *h, int signum)
 static inline int room_run(const struct config *cfg, const int *fds)
 {
     static struct room r;
-    struct caps *caps = caps_create(1, cfg->limits.max_sessions, cfg->limits.max_sessions_per_address);
+    struct caps *caps = caps_create(1, cfg->limits.max_sessions);
+    caps_set_limits(caps, cfg->limits.max_sessions, cfg->limits.max_sessions_per_address);
     signal(SIGPIPE, SIG_IGN);
     uv_loop_init(&r.loop);
     wheel_init(&r.wheel, clock_mono_ms());

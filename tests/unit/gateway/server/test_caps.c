@@ -20,11 +20,18 @@ static struct bytes v6(uint64_t prefix, uint64_t rest, uint8_t *room)
     return bytes_of(room, 16);
 }
 
+static struct caps *with_limits(unsigned slots, uint64_t max_total, uint64_t max_per_address)
+{
+    struct caps *c = caps_create(slots, max_total + 1);
+    ck_assert_ptr_nonnull(c);
+    caps_set_limits(c, max_total, max_per_address);
+    return c;
+}
+
 START_TEST(counts_in_total)
 {
-    struct caps *c = caps_create(2, 3, 100);
+    struct caps *c = with_limits(2, 3, 100);
     const struct bytes unix_peer = {NULL, 0};
-    ck_assert_ptr_nonnull(c);
     ck_assert_int_eq(caps_acquire(c, 0, unix_peer), CAPS_OK);
     ck_assert_int_eq(caps_acquire(c, 1, unix_peer), CAPS_OK);
     ck_assert_int_eq(caps_acquire(c, 1, unix_peer), CAPS_OK);
@@ -42,9 +49,8 @@ END_TEST
 
 START_TEST(counts_by_address)
 {
-    struct caps *c = caps_create(2, 100, 2);
+    struct caps *c = with_limits(2, 100, 2);
     uint8_t a[16], b[16];
-    ck_assert_ptr_nonnull(c);
     for (int i = 0; i < 2; i++)
         ck_assert_int_eq(caps_acquire(c, (unsigned)i, v4(0x7f000001, a)), CAPS_OK);
     ck_assert_int_eq(caps_acquire(c, 0, v4(0x7f000001, a)), CAPS_ADDRESS);
@@ -61,9 +67,8 @@ END_TEST
 
 START_TEST(counts_ipv6_by_its_prefix)
 {
-    struct caps *c = caps_create(1, 100, 1);
+    struct caps *c = with_limits(1, 100, 1);
     uint8_t a[16];
-    ck_assert_ptr_nonnull(c);
     ck_assert_int_eq(caps_acquire(c, 0, v6(0x20010db800000001, 1, a)), CAPS_OK);
     ck_assert_int_eq(caps_acquire(c, 0, v6(0x20010db800000001, 2, a)), CAPS_ADDRESS);
     ck_assert_int_eq(caps_acquire(c, 0, v6(0x20010db800000002, 1, a)), CAPS_OK);
@@ -80,9 +85,8 @@ END_TEST
 /* Many more addresses than there are entries, over time: entries that count nothing are taken over. */
 START_TEST(forgets_addresses_that_are_gone)
 {
-    struct caps *c = caps_create(2, 500, 1);
+    struct caps *c = with_limits(2, 500, 1);
     uint8_t a[16];
-    ck_assert_ptr_nonnull(c);
     for (uint32_t i = 0; i < 20000; i++) {
         ck_assert_int_eq(caps_acquire(c, i % 2, v4(i, a)), CAPS_OK);
         ck_assert_int_eq(caps_acquire(c, i % 2, v4(i, a)), CAPS_ADDRESS);
@@ -94,12 +98,34 @@ START_TEST(forgets_addresses_that_are_gone)
 }
 END_TEST
 
+/* Neighbours, neighbouring networks, IPv6: whatever the addresses and the seed, none of them is without a
+ * place before the room is used up. */
+START_TEST(has_a_place_for_every_address)
+{
+    for (unsigned round = 0; round < 300; round++) {
+        const uint32_t room = round % 10 == 0 ? 1 << 14 : 1 << 9;
+        struct caps *c = caps_create(2, room);
+        uint8_t a[16];
+        ck_assert_ptr_nonnull(c);
+        ck_assert_uint_eq(caps_room(c), room);
+        for (uint32_t i = 0; i < room; i++) {
+            struct bytes address = round % 3 == 0   ? v4(0x0a000000 + i, a)
+                                   : round % 3 == 1 ? v4(i << 8, a)
+                                                    : v6(0x20010db800000000 + ((uint64_t)i << 16), 1, a);
+            ck_assert_msg(caps_acquire(c, i % 2, address) == CAPS_OK, "address %u of %u in round %u", i, room,
+                          round);
+        }
+        ck_assert_int_eq(caps_acquire(c, 0, v4(0x7f000001, a)), CAPS_TOTAL);
+        caps_destroy(c);
+    }
+}
+END_TEST
+
 START_TEST(gives_back_what_a_dead_worker_held)
 {
-    struct caps *c = caps_create(2, 1000, 100);
+    struct caps *c = with_limits(2, 1000, 100);
     uint8_t a[16];
     int status;
-    ck_assert_ptr_nonnull(c);
     for (uint32_t i = 0; i < 50; i++)
         ck_assert_int_eq(caps_acquire(c, 0, v4(7, a)), CAPS_OK);
     pid_t child = fork();
@@ -127,10 +153,9 @@ END_TEST
 START_TEST(agrees_between_processes)
 {
     enum { SLOTS = 3, ROUNDS = 20000, ADDRESSES = 3 };
-    struct caps *c = caps_create(SLOTS, 1000, 2);
+    struct caps *c = with_limits(SLOTS, 1000, 2);
     uint8_t a[16];
     pid_t children[SLOTS];
-    ck_assert_ptr_nonnull(c);
     for (unsigned slot = 0; slot < SLOTS; slot++) {
         children[slot] = fork();
         ck_assert_int_ge(children[slot], 0);
@@ -167,6 +192,7 @@ int main(void)
     tcase_add_test(tc, counts_by_address);
     tcase_add_test(tc, counts_ipv6_by_its_prefix);
     tcase_add_test(tc, forgets_addresses_that_are_gone);
+    tcase_add_test(tc, has_a_place_for_every_address);
     tcase_add_test(tc, gives_back_what_a_dead_worker_held);
     tcase_add_test(tc, agrees_between_processes);
     return run_case(tc);
