@@ -1,5 +1,5 @@
 #include "common/utf8.h"
-#include "common/word.h"
+#include "common/block.h"
 
 /* The state inside a character: how many bytes are still to come (bits 0-1), and the range of the next one
  * (bits 8-15 lowest, 16-23 highest), for only the second byte of E0, ED, F0 and F4 has a range of its own
@@ -45,10 +45,11 @@ bool utf8_feed(struct utf8_state *s, struct bytes data)
             state = follow(state, (unsigned char)data.data[i++]);
             continue;
         }
-        while (data.len - i >= sizeof(uint64_t)) {
-            if (word_find_high(word_at(data.data + i)))
+        while (data.len - i >= sizeof(block)) {
+            const size_t n = block_first((block)((signed_block)block_at(data.data + i) < 0));
+            i += n;
+            if (n < sizeof(block))
                 break;
-            i += sizeof(uint64_t);
         }
         if (i < data.len)
             state = lead((unsigned char)data.data[i++]);

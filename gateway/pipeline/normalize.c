@@ -1,9 +1,29 @@
 /* Unicode NFC by utf8proc (UAX #15). Most texts are plain ASCII with nothing to mend: they are only looked
  * at. */
-#include "common/word.h"
+#include "common/block.h"
 #include "gateway/pipeline/stages.h"
 #include <stdlib.h>
 #include <utf8proc.h>
+
+/* The first character and its length. The scanner has seen to it that `s`, which is not empty, is UTF-8. */
+static inline size_t decode(struct bytes s, utf8proc_int32_t *ret)
+{
+    const unsigned char *u = (const unsigned char *)s.data;
+    if (u[0] < 0x80 || s.len < 2) {
+        *ret = u[0];
+        return 1;
+    }
+    if (u[0] < 0xE0 || s.len < 3) {
+        *ret = (u[0] & 0x1F) << 6 | (u[1] & 0x3F);
+        return 2;
+    }
+    if (u[0] < 0xF0 || s.len < 4) {
+        *ret = (u[0] & 0x0F) << 12 | (u[1] & 0x3F) << 6 | (u[2] & 0x3F);
+        return 3;
+    }
+    *ret = (u[0] & 0x07) << 18 | (u[1] & 0x3F) << 12 | (u[2] & 0x3F) << 6 | (u[3] & 0x3F);
+    return 4;
+}
 
 /* How many bytes of white space `s` begins with (its first character only). */
 static size_t space_at(struct bytes s)
@@ -11,15 +31,13 @@ static size_t space_at(struct bytes s)
     utf8proc_int32_t ch;
     if (s.len == 0)
         return 0;
-    if ((unsigned char)s.data[0] < 0x80)
-        return (s.data[0] == ' ' || (s.data[0] >= '\t' && s.data[0] <= '\r')) ? 1 : 0;
-    utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)s.data, (utf8proc_ssize_t)s.len, &ch);
-    if (n <= 0)
-        return 0;
+    const size_t n = decode(s, &ch);
+    if (ch < 0x80)
+        return ch == ' ' || (ch >= '\t' && ch <= '\r') ? 1 : 0;
     utf8proc_category_t cat = utf8proc_category(ch);
     bool space = cat == UTF8PROC_CATEGORY_ZS || cat == UTF8PROC_CATEGORY_ZL || cat == UTF8PROC_CATEGORY_ZP ||
                  ch == 0xFEFF || ch == 0x85;
-    return space ? (size_t)n : 0;
+    return space ? n : 0;
 }
 
 static struct bytes trim(struct bytes s)
@@ -46,17 +64,13 @@ static bool is_plain(char c)
 /* Where the plain characters end that begin at `at`. */
 static size_t plain_end(struct bytes s, size_t at)
 {
-    while (s.len - at >= sizeof(uint64_t)) {
-        const uint64_t w = word_at(s.data + at);
-        const uint64_t odd = word_find_high(w) | word_find_below(w, ' ') | word_find(w, 0x7F);
-        if (odd == 0) {
-            at += sizeof(w);
-            continue;
-        }
-        at += word_first(odd);
-        if (!is_plain(s.data[at]))
+    while (s.len - at >= sizeof(block)) {
+        const block b = block_at(s.data + at);
+        const block line_or_tab = (block)(b == '\n') | (block)(b == '\t');
+        const size_t n = block_first(((block)((signed_block)b < ' ') & ~line_or_tab) | (block)(b == 0x7F));
+        at += n;
+        if (n < sizeof(block))
             return at;
-        at++; /* a line end, or a tab */
     }
     while (at < s.len && is_plain(s.data[at]))
         at++;
@@ -67,10 +81,14 @@ static size_t plain_end(struct bytes s, size_t at)
  * DEL, and the lead byte of C1. */
 static size_t control_at(struct bytes s, size_t at)
 {
-    for (; s.len - at >= sizeof(uint64_t); at += sizeof(uint64_t)) {
-        const uint64_t w = word_at(s.data + at);
-        if (word_find_below(w, ' ') | word_find(w, 0x7F) | word_find(w, 0xC2))
-            break;
+    while (s.len - at >= sizeof(block)) {
+        const block b = block_at(s.data + at);
+        const block line_or_tab = (block)(b == '\n') | (block)(b == '\t');
+        const size_t n =
+            block_first(((block)(b < ' ') & ~line_or_tab) | (block)(b == 0x7F) | (block)(b == 0xC2));
+        at += n;
+        if (n < sizeof(block))
+            return at;
     }
     for (; at < s.len; at++) {
         const unsigned char ch = (unsigned char)s.data[at];
@@ -141,17 +159,14 @@ enum char_kind { CHAR_INERT, CHAR_MARK, CHAR_OTHER };
 static size_t next_char(struct bytes s, size_t at, enum char_kind *ret_kind)
 {
     utf8proc_int32_t ch;
+    const size_t n = decode(bytes_skip(s, at), &ch);
     *ret_kind = CHAR_INERT;
-    if ((unsigned char)s.data[at] < 0x80)
-        return 1;
-    utf8proc_ssize_t n =
-        utf8proc_iterate((const utf8proc_uint8_t *)s.data + at, (utf8proc_ssize_t)(s.len - at), &ch);
-    if (n <= 0 || !is_inert(ch)) {
-        utf8proc_category_t cat = n > 0 ? utf8proc_category(ch) : UTF8PROC_CATEGORY_CN;
+    if (!is_inert(ch)) {
+        utf8proc_category_t cat = utf8proc_category(ch);
         bool mark = cat == UTF8PROC_CATEGORY_MN || cat == UTF8PROC_CATEGORY_MC || cat == UTF8PROC_CATEGORY_ME;
         *ret_kind = mark ? CHAR_MARK : CHAR_OTHER;
     }
-    return n > 0 ? (size_t)n : 1;
+    return n;
 }
 
 static bool compose_piece(struct bytes s, struct buf *out)

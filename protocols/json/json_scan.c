@@ -1,5 +1,5 @@
 /* Strings and numbers: the tokens with an inside. */
-#include "common/word.h"
+#include "common/block.h"
 #include "protocols/json/json_internal.h"
 
 static bool bad(struct json_cursor *c, const char *at, const char *what)
@@ -11,13 +11,12 @@ static bool bad(struct json_cursor *c, const char *at, const char *what)
 
 static inline const char *skip_plain(const char *p, const char *end)
 {
-    while (end - p >= 8) {
-        const uint64_t w = word_at(p);
-        const uint64_t special =
-            word_find_below(w, ' ') | word_find(w, '"') | word_find(w, '\\') | word_find_high(w);
-        if (special != 0)
-            return p + word_first(special);
-        p += 8;
+    while (end - p >= (ptrdiff_t)sizeof(block)) {
+        const block b = block_at(p);
+        const size_t n = block_first((block)((signed_block)b < ' ') | (block)(b == '"') | (block)(b == '\\'));
+        p += n;
+        if (n < sizeof(block))
+            return p;
     }
     while (p < end && (unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80 && *p != '"' && *p != '\\')
         p++;
