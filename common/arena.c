@@ -75,7 +75,7 @@ static struct arena_block *block_for(struct arena *a, size_t size)
     return b;
 }
 
-void *arena_alloc(struct arena *a, size_t size)
+static void *take(struct arena *a, size_t size)
 {
     const size_t align = alignof(max_align_t);
 
@@ -92,8 +92,14 @@ void *arena_alloc(struct arena *a, size_t size)
     void *p = b->data + b->used;
     b->used += ARENA_EXACT ? size : rounded;
     a->used += rounded;
-    memset(p, 0, size);
     return p;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+    void *p = take(a, size);
+
+    return p ? memset(p, 0, size) : NULL;
 }
 
 void *arena_array(struct arena *a, size_t n, size_t size)
@@ -105,7 +111,7 @@ void *arena_array(struct arena *a, size_t n, size_t size)
 
 bool arena_dup(struct arena *a, struct bytes s, struct bytes *ret_copy)
 {
-    char *copy = s.len < SIZE_MAX ? arena_alloc(a, s.len + 1) : NULL;
+    char *copy = s.len < SIZE_MAX ? take(a, s.len + 1) : NULL;
 
     if (!copy) {
         *ret_copy = (struct bytes){NULL, 0};
@@ -113,6 +119,7 @@ bool arena_dup(struct arena *a, struct bytes s, struct bytes *ret_copy)
     }
     if (s.len > 0)
         memcpy(copy, s.data, s.len);
+    copy[s.len] = '\0';
     *ret_copy = (struct bytes){copy, s.len};
     return true;
 }

@@ -86,14 +86,9 @@ enum err buf_printf(struct buf *b, const char *fmt, ...)
 
 enum err buf_append_u64(struct buf *b, uint64_t v)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
+    char room[BYTES_U64_ROOM];
 
-    do {
-        digits[--at] = (char)('0' + v % 10);
-        v /= 10;
-    } while (v > 0);
-    return buf_append(b, digits + at, sizeof(digits) - at);
+    return buf_append_bytes(b, bytes_from_u64(v, 10, room));
 }
 
 void buf_consume(struct buf *b, size_t n)

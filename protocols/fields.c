@@ -37,9 +37,10 @@ static void path_key(struct walk *w, struct bytes key)
 
 static void path_index(struct walk *w, size_t i)
 {
-    char text[32];
-    snprintf(text, sizeof text, "[%zu]", i);
-    path_add(w, bytes_cstr(text));
+    char room[BYTES_U64_ROOM];
+    path_add(w, BYTES("["));
+    path_add(w, bytes_from_u64(i, 10, room));
+    path_add(w, BYTES("]"));
 }
 
 /* ---- saying what is wrong ---- */

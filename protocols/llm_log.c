@@ -159,21 +159,29 @@ static uint32_t record_read(const char *at, struct llm_event *ret)
     return size + len + extra;
 }
 
-static struct bytes make_id(const struct llm_log *l, const char *prefix, char *ret, size_t size)
+/* A prefix, 48 characters and a number of 10 digits. */
+enum { ID_MAX = 96 };
+
+static struct bytes make_id(const struct llm_log *l, const char *prefix, char ret[static ID_MAX])
 {
     struct bytes hex = l->id;
     const char *underscore = hex.len ? memchr(hex.data, '_', hex.len) : NULL;
     if (underscore)
         hex = bytes_skip(hex, (size_t)(underscore - hex.data) + 1);
     hex.len = MIN(hex.len, (size_t)48);
-    int n = snprintf(ret, size, "%s_%.*s_%u", prefix, BYTES_FMT(hex), l->n_items_);
-    for (int i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)ret[i];
+    char room[BYTES_U64_ROOM], *at = ret;
+    head_copy(&at, bytes_cstr(prefix));
+    *at++ = '_';
+    head_copy(&at, hex);
+    *at++ = '_';
+    head_copy(&at, bytes_from_u64(l->n_items_, 10, room));
+    for (char *p = ret; p < at; p++) {
+        unsigned char c = (unsigned char)*p;
         bool fine = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
         if (!fine)
-            ret[i] = '_';
+            *p = '_';
     }
-    return bytes_of(ret, (size_t)n);
+    return bytes_of(ret, (size_t)(at - ret));
 }
 
 static enum err items_reserve(struct llm_log *l)
@@ -202,11 +210,11 @@ enum err llm_log_append_item(struct llm_log *l, enum llm_output_kind kind, struc
                                            [LLM_OUT_FUNCTION_CALL] = "fc",
                                            [LLM_OUT_REASONING] = "rs",
                                            [LLM_OUT_OPAQUE] = "item"};
-    char id_text[96], call_text[96];
+    char id_text[ID_MAX], call_text[ID_MAX];
     if (id.len == 0)
-        id = make_id(l, prefixes[kind], id_text, sizeof id_text);
+        id = make_id(l, prefixes[kind], id_text);
     if (kind == LLM_OUT_FUNCTION_CALL && call_id.len == 0)
-        call_id = make_id(l, "call", call_text, sizeof call_text);
+        call_id = make_id(l, "call", call_text);
     enum err err = items_reserve(l);
     if (err != ERR_OK)
         return err;

@@ -29,9 +29,16 @@ static bool fill_in(struct arena *a, const char *pattern, struct bytes rest, str
         *ret = bytes_cstr(pattern);
         return true;
     }
-    const char *s = arena_printf(a, "%.*s%.*s%s", (int)(star - pattern), pattern, BYTES_FMT(rest), star + 1);
-    *ret = bytes_cstr(s);
-    return s != NULL;
+    const struct bytes before = bytes_of(pattern, (size_t)(star - pattern)), after = bytes_cstr(star + 1);
+    char *s = arena_alloc(a, before.len + rest.len + after.len);
+    if (!s)
+        return false;
+    *ret = bytes_of(s, before.len + rest.len + after.len);
+    memcpy(s, before.data, before.len);
+    if (rest.len > 0)
+        memcpy(s + before.len, rest.data, rest.len);
+    memcpy(s + before.len + rest.len, after.data, after.len);
+    return true;
 }
 
 static const struct config_model *find_exact(const struct config *cfg, struct bytes name)

@@ -205,14 +205,14 @@ static bool on_expect(struct head *h, struct bytes value)
 }
 
 static const struct {
-    const char *name;
+    struct bytes name;
     bool (*parse)(struct head *h, struct bytes value);
 } own_fields[] = {
-    {"content-length", on_length},
-    {"transfer-encoding", on_encoding},
-    {"host", on_host},
-    {"connection", on_connection},
-    {"expect", on_expect},
+    {{"content-length", 14}, on_length},
+    {{"transfer-encoding", 17}, on_encoding},
+    {{"host", 4}, on_host},
+    {{"connection", 10}, on_connection},
+    {{"expect", 6}, on_expect},
 };
 
 static bool parse_field(struct head *h, struct bytes line)
@@ -230,7 +230,7 @@ static bool parse_field(struct head *h, struct bytes line)
     value = bytes_trim_ows(value);
     h->req->headers[h->req->n_headers++] = (struct http1_header){name, value};
     for (size_t i = 0; i < ARRAY_LEN(own_fields); i++)
-        if (bytes_eq_nocase(name, bytes_cstr(own_fields[i].name)))
+        if (bytes_eq_nocase(name, own_fields[i].name))
             return own_fields[i].parse(h, value);
     return true;
 }

@@ -1,7 +1,6 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "gateway/server/http_conn.h"
-#include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -68,36 +67,59 @@ struct head {
     size_t len;
 };
 
-static void add(struct head *h, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void add(struct head *h, const char *fmt, ...)
+static void add(struct head *h, struct bytes text)
 {
-    va_list args;
-    va_start(args, fmt);
-    int n = vsnprintf(h->text + h->len, sizeof(h->text) - h->len, fmt, args);
-    va_end(args);
-    assert(n >= 0 && (size_t)n < sizeof(h->text) - h->len);
-    h->len += (size_t)n;
+    assert(text.len <= sizeof(h->text) - h->len);
+    if (text.len > 0)
+        memcpy(h->text + h->len, text.data, text.len);
+    h->len += text.len;
+}
+
+static void add_number(struct head *h, uint64_t n, unsigned base)
+{
+    char room[BYTES_U64_ROOM];
+    add(h, bytes_from_u64(n, base, room));
+}
+
+static void add_line(struct head *h, struct bytes name, struct bytes value)
+{
+    add(h, name);
+    add(h, value);
+    add(h, BYTES("\r\n"));
+}
+
+static void add_number_line(struct head *h, struct bytes name, uint64_t value)
+{
+    add(h, name);
+    add_number(h, value, 10);
+    add(h, BYTES("\r\n"));
 }
 
 static void add_common(struct head *h, struct conn *c, const struct answer *a)
 {
     const struct http_conn *http = c->http;
     const bool keep_alive = http->keep_alive && c->server->phase == SERVER_SERVING;
-    add(h, "HTTP/1.1 %d %s\r\nDate: %s\r\n", a->status, reason_of(a->status), date(c->server));
+    add(h, BYTES("HTTP/1.1 "));
+    add_number(h, (uint64_t)a->status, 10);
+    add(h, BYTES(" "));
+    add_line(h, bytes_cstr(reason_of(a->status)), BYTES(""));
+    add_line(h, BYTES("Date: "), bytes_cstr(date(c->server)));
     if (http->request_id[0])
-        add(h, "x-request-id: %s\r\n", http->request_id);
-    if (a->content_type)
-        add(h, "Content-Type: %s\r\nX-Content-Type-Options: nosniff\r\n", a->content_type);
+        add_line(h, BYTES("x-request-id: "), bytes_cstr(http->request_id));
+    if (a->content_type) {
+        add_line(h, BYTES("Content-Type: "), bytes_cstr(a->content_type));
+        add(h, BYTES("X-Content-Type-Options: nosniff\r\n"));
+    }
     if (a->retry_after_s > 0)
-        add(h, "Retry-After: %d\r\n", a->retry_after_s);
+        add_number_line(h, BYTES("Retry-After: "), (uint64_t)a->retry_after_s);
     if (a->status == 401)
-        add(h, "WWW-Authenticate: Bearer\r\n");
-    add(h, "%.*s", BYTES_FMT(buf_bytes(&http->headers)));
+        add(h, BYTES("WWW-Authenticate: Bearer\r\n"));
+    add(h, buf_bytes(&http->headers));
     if (a->status == 101 || a->status == 426)
-        add(h, "Upgrade: websocket\r\nConnection: Upgrade%s\r\n",
-            a->status == 426 && !keep_alive ? ", close" : "");
+        add_line(h, BYTES("Upgrade: websocket\r\nConnection: Upgrade"),
+                 a->status == 426 && !keep_alive ? BYTES(", close") : BYTES(""));
     else if (!keep_alive)
-        add(h, "Connection: close\r\n");
+        add(h, BYTES("Connection: close\r\n"));
 }
 
 static struct buf *begin(struct conn *c)
@@ -137,10 +159,10 @@ void http_answer_send(struct conn *c, const struct answer *a)
     struct bytes body = bytes_of(out->data + HTTP_HEAD_ROOM, out->len - HTTP_HEAD_ROOM);
     add_common(&h, c, a);
     if (a->content_type)
-        add(&h, "Content-Length: %zu\r\n", body.len);
+        add_number_line(&h, BYTES("Content-Length: "), body.len);
     if (a->content_type && !c->http->asset)
-        add(&h, "Cache-Control: no-store\r\n");
-    add(&h, "\r\n");
+        add(&h, BYTES("Cache-Control: no-store\r\n"));
+    add(&h, BYTES("\r\n"));
     if (c->http->head_only || !a->content_type)
         body.len = 0;
     LOG_DEBUG("http answer status=%d request_id=%s", a->status, c->http->request_id);
@@ -171,13 +193,14 @@ void http_stream_send(struct conn *c, bool last)
     const size_t len = out->len - HTTP_HEAD_ROOM;
     if (!http->streaming) {
         add_common(&h, c, &answer);
-        add(&h, "Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n%s\r\n",
-            http->http10 ? "" : "Transfer-Encoding: chunked\r\n");
+        add(&h, BYTES("Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n"));
+        add_line(&h, http->http10 ? BYTES("") : BYTES("Transfer-Encoding: chunked\r\n"), BYTES(""));
         LOG_DEBUG("http stream request_id=%s", http->request_id);
     }
     if (!http->http10) {
         if (len > 0) {
-            add(&h, "%zx\r\n", len);
+            add_number(&h, len, 16);
+            add(&h, BYTES("\r\n"));
             buf_append_bytes(out, BYTES("\r\n"));
         }
         if (last)

@@ -235,15 +235,27 @@ static void send_request(struct plain_connection *c)
     watch(c, false);
 }
 
+static void add_to_tail(struct plain_connection *c, struct bytes text)
+{
+    assert(text.len <= sizeof(c->tail) - c->tail_len);
+    memcpy(c->tail + c->tail_len, text.data, text.len);
+    c->tail_len += text.len;
+}
+
 static void begin(struct plain_connection *c, struct transfer *t)
 {
-    int n = snprintf(c->tail, sizeof(c->tail), "%s%sContent-Length: %zu\r\n\r\n",
-                     t->id_line ? t->id_line : "", t->id_line ? "\r\n" : "", t->body.len);
-    assert(n > 0 && (size_t)n < sizeof(c->tail));
+    char room[BYTES_U64_ROOM];
+    c->tail_len = 0;
+    if (t->id_line) {
+        add_to_tail(c, bytes_cstr(t->id_line));
+        add_to_tail(c, BYTES("\r\n"));
+    }
+    add_to_tail(c, BYTES("Content-Length: "));
+    add_to_tail(c, bytes_from_u64(t->body.len, 10, room));
+    add_to_tail(c, BYTES("\r\n\r\n"));
     c->transfer = t;
     t->connection = c;
     memcpy(c->warm, (const void *[]){t, t->decoder, t->ctx, t->hints[0], t->hints[1]}, sizeof(c->warm));
-    c->tail_len = (size_t)n;
     c->sent = 0;
     c->total = c->origin->plain.head_len + c->tail_len + t->body.len;
     c->answered = c->spare = false;

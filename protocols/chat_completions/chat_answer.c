@@ -53,15 +53,36 @@ unsigned chat_call_index(const struct llm_log *l, unsigned item)
 
 /* ---- the message ---- */
 
+/* What a log holds at all, so that it is not walked for what is not there. */
+struct contents {
+    unsigned kinds; /* a bit for each llm_part_kind that has a part or a delta */
+    bool annotations, extras;
+};
+
+static struct contents look(const struct llm_log *l)
+{
+    struct contents has = {0};
+    struct llm_pos pos = {0};
+    struct llm_event e;
+    while (llm_log_next(l, &pos, &e)) {
+        if (e.type == LLM_EV_DELTA || e.type == LLM_EV_PART_ADDED)
+            has.kinds |= 1U << e.kind;
+        has.annotations |= e.type == LLM_EV_ANNOTATION;
+        has.extras |= e.type == LLM_EV_DELTA && e.extra.len > 0;
+    }
+    return has;
+}
+
 /* All the text of one sort, of whatever items and parts, as one string; null or nothing when there is none.
  */
-static void write_all(const struct llm_log *l, struct json_writer *w, const char *key,
-                      enum llm_part_kind kind, enum llm_part_kind or_kind, bool null_if_none)
+static void write_all(const struct llm_log *l, const struct contents *has, struct json_writer *w,
+                      const char *key, enum llm_part_kind kind, enum llm_part_kind or_kind, bool null_if_none)
 {
+    const bool any = (has->kinds & (1U << kind | 1U << or_kind)) != 0;
     struct llm_pos pos = {0};
     struct llm_event e;
     bool begun = false;
-    while (llm_log_next(l, &pos, &e)) {
+    while (any && llm_log_next(l, &pos, &e)) {
         if ((e.type != LLM_EV_DELTA && e.type != LLM_EV_PART_ADDED) || (e.kind != kind && e.kind != or_kind))
             continue;
         if (!begun) {
@@ -194,6 +215,7 @@ static void write_logprobs(const struct llm_log *l, struct json_writer *w)
 
 void chat_encode_answer(const struct llm_log *l, struct buf *out)
 {
+    const struct contents has = look(l);
     struct json_writer w;
     buf_append_bytes(out, BYTES("{\"id\":\"chatcmpl-"));
     buf_append_bytes(out, chat_id_tail(l));
@@ -209,13 +231,17 @@ void chat_encode_answer(const struct llm_log *l, struct buf *out)
     jw_key(&w, "message");
     jw_object(&w);
     jw_kcstr(&w, "role", "assistant");
-    write_all(l, &w, "content", LLM_PART_TEXT, LLM_PART_TEXT, true);
-    write_all(l, &w, "refusal", LLM_PART_REFUSAL, LLM_PART_REFUSAL, true);
-    write_all(l, &w, "reasoning_content", LLM_PART_REASONING, LLM_PART_SUMMARY, false);
-    write_annotations(l, &w);
+    write_all(l, &has, &w, "content", LLM_PART_TEXT, LLM_PART_TEXT, true);
+    write_all(l, &has, &w, "refusal", LLM_PART_REFUSAL, LLM_PART_REFUSAL, true);
+    write_all(l, &has, &w, "reasoning_content", LLM_PART_REASONING, LLM_PART_SUMMARY, false);
+    if (has.annotations)
+        write_annotations(l, &w);
     write_calls(l, &w);
     jw_object_end(&w);
-    write_logprobs(l, &w);
+    if (has.extras)
+        write_logprobs(l, &w);
+    else
+        jw_knull(&w, "logprobs");
     jw_kcstr(&w, "finish_reason", chat_finish_reason(l));
     jw_object_end(&w);
     jw_array_end(&w);

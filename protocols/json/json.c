@@ -42,14 +42,12 @@ static bool key_equals(const struct json_doc *d, const struct json_node *n, stru
     return json_compare(own, true, key, false) == 0;
 }
 
-json_ref json_get(const struct json_doc *d, json_ref obj, const char *key)
+json_ref json_get_bytes(const struct json_doc *d, json_ref obj, struct bytes key)
 {
-    struct bytes wanted = bytes_cstr(key);
-
     if (!json_is(d, obj, JSON_OBJECT))
         return JSON_NONE;
     for (json_ref r = json_first(d, obj); r != JSON_NONE; r = json_next(d, r))
-        if (key_equals(d, &d->nodes[r], wanted))
+        if (key_equals(d, &d->nodes[r], key))
             return r;
     return JSON_NONE;
 }
@@ -82,11 +80,11 @@ struct bytes json_raw_key(const struct json_doc *d, json_ref r)
     return n && n->key_start > 0 ? json_node_key(d, n) : (struct bytes){NULL, 0};
 }
 
-bool json_key_is(const struct json_doc *d, json_ref r, const char *key)
+bool json_key_is_bytes(const struct json_doc *d, json_ref r, struct bytes key)
 {
     const struct json_node *n = node(d, r);
 
-    return n && n->key_start > 0 && key_equals(d, n, bytes_cstr(key));
+    return n && n->key_start > 0 && key_equals(d, n, key);
 }
 
 struct bytes json_raw_string(const struct json_doc *d, json_ref r)

@@ -51,7 +51,11 @@ enum json_type json_type(const struct json_doc *d, json_ref r);
 const char *json_type_name(enum json_type t); /* "null", "boolean", "number", "string", "array", "object" */
 /* The member's value; JSON_NONE when absent or when `obj` is JSON_NONE or no object. Keys compare unescaped.
  */
-json_ref json_get(const struct json_doc *d, json_ref obj, const char *key);
+json_ref json_get_bytes(const struct json_doc *d, json_ref obj, struct bytes key);
+static inline json_ref json_get(const struct json_doc *d, json_ref obj, const char *key)
+{
+    return json_get_bytes(d, obj, bytes_cstr(key));
+}
 /* First child and next sibling; JSON_NONE at the end. */
 json_ref json_first(const struct json_doc *d, json_ref container);
 json_ref json_next(const struct json_doc *d, json_ref r);
@@ -59,7 +63,11 @@ json_ref json_next(const struct json_doc *d, json_ref r);
 struct bytes json_raw(const struct json_doc *d, json_ref r);
 /* The member's key, still escaped, without quotes. */
 struct bytes json_raw_key(const struct json_doc *d, json_ref r);
-bool json_key_is(const struct json_doc *d, json_ref r, const char *key);
+bool json_key_is_bytes(const struct json_doc *d, json_ref r, struct bytes key);
+static inline bool json_key_is(const struct json_doc *d, json_ref r, const char *key)
+{
+    return json_key_is_bytes(d, r, bytes_cstr(key));
+}
 /* A string's characters, still escaped, without quotes: what a writer may put between quotes unchanged. */
 struct bytes json_raw_string(const struct json_doc *d, json_ref r);
 /* Unescaped: a slice of the text when it has no escapes, else in the arena. False: not a string, or no
@@ -89,7 +97,11 @@ void jw_object(struct json_writer *w);
 void jw_object_end(struct json_writer *w);
 void jw_array(struct json_writer *w);
 void jw_array_end(struct json_writer *w);
-void jw_key(struct json_writer *w, const char *key);        /* must need no escaping */
+void jw_key_plain(struct json_writer *w, struct bytes key); /* must need no escaping */
+static inline void jw_key(struct json_writer *w, const char *key)
+{
+    jw_key_plain(w, bytes_cstr(key));
+}
 void jw_key_bytes(struct json_writer *w, struct bytes key); /* any UTF-8 */
 void jw_string(struct json_writer *w, struct bytes s);      /* valid UTF-8, unescaped */
 void jw_cstr(struct json_writer *w, const char *s);
@@ -105,9 +117,33 @@ void jw_string_begin(struct json_writer *w);
 void jw_string_piece(struct json_writer *w, struct bytes s);
 void jw_string_end(struct json_writer *w);
 /* key and value in one call */
-void jw_kstring(struct json_writer *w, const char *key, struct bytes s);
-void jw_kcstr(struct json_writer *w, const char *key, const char *s);
-void jw_kint(struct json_writer *w, const char *key, int64_t v);
-void jw_kbool(struct json_writer *w, const char *key, bool v);
-void jw_knull(struct json_writer *w, const char *key);
-void jw_kraw(struct json_writer *w, const char *key, struct bytes json);
+static inline void jw_kstring(struct json_writer *w, const char *key, struct bytes s)
+{
+    jw_key(w, key);
+    jw_string(w, s);
+}
+static inline void jw_kcstr(struct json_writer *w, const char *key, const char *s)
+{
+    jw_key(w, key);
+    jw_cstr(w, s);
+}
+static inline void jw_kint(struct json_writer *w, const char *key, int64_t v)
+{
+    jw_key(w, key);
+    jw_int(w, v);
+}
+static inline void jw_kbool(struct json_writer *w, const char *key, bool v)
+{
+    jw_key(w, key);
+    jw_bool(w, v);
+}
+static inline void jw_knull(struct json_writer *w, const char *key)
+{
+    jw_key(w, key);
+    jw_null(w);
+}
+static inline void jw_kraw(struct json_writer *w, const char *key, struct bytes json)
+{
+    jw_key(w, key);
+    jw_raw(w, json);
+}

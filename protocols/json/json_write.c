@@ -1,5 +1,5 @@
 /* The writer. */
-#include "common/word.h"
+#include "common/block.h"
 #include "protocols/json/json.h"
 #include <math.h>
 #include <stdio.h>
@@ -70,11 +70,13 @@ static size_t copy_clean(char *to, const char *p, size_t len)
 {
     size_t i = 0;
 
-    for (; len - i >= 8; i += 8) {
-        const uint64_t w = word_at(p + i);
-        if (word_find(w, '"') | word_find(w, '\\') | word_find_below(w, ' '))
-            break;
-        memcpy(to + i, p + i, 8);
+    while (len - i >= sizeof(block)) {
+        const block b = block_at(p + i);
+        const size_t n = block_first((block)(b < ' ') | (block)(b == '"') | (block)(b == '\\'));
+        memcpy(to + i, &b, sizeof(b));
+        i += n;
+        if (n < sizeof(block))
+            return i;
     }
     for (; i < len && !must_escape(p[i]); i++)
         to[i] = p[i];
@@ -112,13 +114,26 @@ static void put_escaped(struct json_writer *w, struct bytes s)
     }
 }
 
-void jw_key(struct json_writer *w, const char *key)
+void jw_key_plain(struct json_writer *w, struct bytes key)
 {
-    comma(w);
-    put_char(w, '"');
-    put(w, key, strlen(key));
-    put(w, "\":", 2);
+    struct buf *b = w->out;
+    const bool comma = w->comma_;
+
     w->comma_ = false;
+    if (b->cap - b->len < key.len + 4 && buf_reserve(b, key.len + 4) != ERR_OK) {
+        b->failed = true;
+        return;
+    }
+    char *to = b->data + b->len;
+    if (comma)
+        *to++ = ',';
+    *to++ = '"';
+    if (key.len > 0)
+        memcpy(to, key.data, key.len);
+    to += key.len;
+    *to++ = '"';
+    *to++ = ':';
+    b->len = (size_t)(to - b->data);
 }
 
 void jw_key_bytes(struct json_writer *w, struct bytes key)
@@ -203,40 +218,4 @@ void jw_bool(struct json_writer *w, bool v)
 void jw_null(struct json_writer *w)
 {
     jw_raw(w, BYTES("null"));
-}
-
-void jw_kstring(struct json_writer *w, const char *key, struct bytes s)
-{
-    jw_key(w, key);
-    jw_string(w, s);
-}
-
-void jw_kcstr(struct json_writer *w, const char *key, const char *s)
-{
-    jw_key(w, key);
-    jw_cstr(w, s);
-}
-
-void jw_kint(struct json_writer *w, const char *key, int64_t v)
-{
-    jw_key(w, key);
-    jw_int(w, v);
-}
-
-void jw_kbool(struct json_writer *w, const char *key, bool v)
-{
-    jw_key(w, key);
-    jw_bool(w, v);
-}
-
-void jw_knull(struct json_writer *w, const char *key)
-{
-    jw_key(w, key);
-    jw_null(w);
-}
-
-void jw_kraw(struct json_writer *w, const char *key, struct bytes json)
-{
-    jw_key(w, key);
-    jw_raw(w, json);
 }
