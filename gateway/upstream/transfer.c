@@ -134,9 +134,9 @@ static void collect_error(struct transfer *t, struct bytes data)
 
 void transfer_body(struct transfer *t, struct bytes part)
 {
-    __builtin_prefetch(t->builder->log->last_);
     if (!t->owned || t->builder->log->ended)
         return;
+    __builtin_prefetch(t->builder->log->last_);
     if (t->kind == BODY_NONE)
         begin_body(t);
     bool refused = t->builder->log->ended;

@@ -220,6 +220,34 @@ START_TEST(cancelled_while_the_provider_is_silent)
 }
 END_TEST
 
+static void cancel_and_free(uv_prepare_t *h)
+{
+    struct ask *a = h->data;
+    upstream_cancel(a->transfer);
+    ask_free(a);
+    free(a);
+    uv_close((uv_handle_t *)h, NULL);
+}
+
+/* Between the loop's idle and its poll: the socket is read before anything has taken the transfer down. */
+START_TEST(cancelled_when_more_is_there_to_read)
+{
+    struct ask *a = malloc(sizeof(*a));
+    uv_prepare_t before_poll;
+    ck_assert_ptr_nonnull(a);
+    rig_open(&rig, false);
+    rig_ask(&rig, a, &begun);
+    RUN_UNTIL(&rig, a->told == 1);
+    fake_push(&rig.fake, "6\r\ndata: \r\n6\r\nmore\n\n\r\n");
+    uv_prepare_init(&rig.loop, &before_poll);
+    before_poll.data = a;
+    uv_prepare_start(&before_poll, cancel_and_free);
+    RUN_UNTIL(&rig, rig.fake.peer_closed == 1);
+    ck_assert_uint_eq(upstream_in_flight(rig.up), 0);
+    rig_close(&rig);
+}
+END_TEST
+
 static void cancel_in_progress(struct ask *a)
 {
     upstream_cancel(a->transfer);
@@ -341,6 +369,7 @@ static void add(TCase *c)
     tcase_add_test(c, a_body_that_goes_on_after_its_end_is_given_up);
     tcase_add_test(c, cancelled_before_it_is_sent);
     tcase_add_test(c, cancelled_while_the_provider_is_silent);
+    tcase_add_test(c, cancelled_when_more_is_there_to_read);
     tcase_add_test(c, cancelled_inside_progress);
     tcase_add_test(c, cancelled_inside_the_progress_of_another);
     tcase_add_test(c, started_inside_progress);
