@@ -9,7 +9,7 @@ before(async () => {
     stack = await startStack({
         config: {
             workers: 1,
-            timeouts: { connect: '1s', first_token: '400ms', between_tokens: '400ms', total: '3s' },
+            timeouts: { connect: '5s', first_token: '1500ms', between_tokens: '1500ms', total: '20s' },
             limits: { max_response_bytes: 65536 },
         },
         scripts: {
@@ -21,7 +21,7 @@ before(async () => {
             empty: { raw: '' },
             'inside': { text: 'partial', failure: { code: 'server_error', message: 'the model fell over' } },
             forever: { tokens: 100000, size: 100 },
-            beating: { tokens: 3, delay: 250, heartbeat: 50 },
+            beating: { tokens: 3, delay: 300, heartbeat: 50 },
             whole: { text: 'all at once', json: true },
             eager: { tokens: 300 },
         },
