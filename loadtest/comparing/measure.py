@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from .machine import Server, find_tool, make_certificate
+from .machine import Server, find_tool, make_certificate, processor_time
 
 METRICS = {  # name -> (path in the load client's JSON, title, unit, lower is better)
     "requests_per_s": (("requests_per_s",), "requests", "/s", False),
@@ -114,8 +114,11 @@ def measure(context, case, candidate):
     try:
         background = Background(context, case, candidate)
         command = load_command(context, case, candidate, out)
+        all_before, stolen_before = processor_time()
         done = subprocess.run(command, capture_output=True, text=True, timeout=900)
+        all_after, stolen_after = processor_time()
         result = json.loads(out.read_text()) if out.exists() else {}
+        result["stolen"] = (stolen_after - stolen_before) / max(1, all_after - all_before)
         if case.ideal_ms and result.get("ok"):
             result["pace"] = result["answer_ms"]["p50"] / case.ideal_ms
         if result.get("deltas"):

@@ -74,10 +74,25 @@ def verdict(candidate):
     return "NO: " + (", ".join(f"{k} x{n}" for k, n in kinds.items()) or "see the JSON")
 
 
+def stolen(case):
+    """Says how much of the processors' time a virtual machine's host took; nothing where it took none."""
+    shares = [r.get("stolen", 0) * 100 for c in case["candidates"].values() for r in c["runs"]]
+    if not shares or max(shares) < 0.1:
+        return ""
+    return f"While these ran, the host took {min(shares):.1f} to {max(shares):.1f} % of the processors' time."
+
+
+def conditions(data):
+    m = data["machine"]
+    return (f"{m['date']}, commit {m['commit']}; {m['cpu']}, {m['cores']} cores, {m['memory_gib']} GiB, Linux {m['kernel']}, "
+            f"TCP {m['tcp']}" + (", processors kept awake" if data["awake"] else "")
+            + ". Server, mock provider and load client share the machine, so CPU time is what counts, not wall time. "
+            f"{data['workers']} worker(s) each. {data['runs']} run(s), candidates in turn (A B A B), a fresh server for each; "
+            "shown: medians, in brackets the least and the most.")
+
+
 def markdown(data):
-    lines = ["# Comparison", "", f"{data['machine']['date']}, commit {data['machine']['commit']}, {data['machine']['cpu']}, "
-             f"{data['machine']['cores']} cores, Linux {data['machine']['kernel']}, TCP {data['machine']['tcp']}. Server, mock and load client share the "
-             f"machine; CPU time is what counts. {data['runs']} runs, interleaved; medians (least to most).", ""]
+    lines = ["# Comparison", "", conditions(data), ""]
     for name, c in data["candidates"].items():
         lines.append(f"- **{name}**: {c['what']}" + (f" ({c['version']})" if c["version"] else ""))
     for name, why in data["skipped"].items():
@@ -92,6 +107,8 @@ def markdown(data):
             lines.append(f"| {shown_name(name, c)} | " + " | ".join(cells) + f" | {verdict(c)} |")
         if any(late(c) for c in case["candidates"].values()):
             lines += ["", LATE_NOTE]
+        if stolen(case):
+            lines += ["", stolen(case)]
         lines += [f"\nWithout {name}: {why}." for name, why in case["left_out"].items()]
     if data["goals"]:
         lines += ["", "## Goals", "", "| figure | goal | measured | |", "|---|---|---|---|"]
@@ -198,6 +215,8 @@ def case_html(key, case):
     out.append("</tbody></table>")
     if any(late(c) for c in case["candidates"].values()):
         out.append(f'<p class="how">{e(LATE_NOTE)}</p>')
+    if stolen(case):
+        out.append(f'<p class="how">{e(stolen(case))}</p>')
     out += [f"<p class=how>Without {e(name)}: {e(why)}.</p>" for name, why in case["left_out"].items()]
     commands = "\n".join(f"{name}: {c['runs'][0]['command']}" for name, c in case["candidates"].items() if c["runs"])
     return "".join(out) + f"<details><summary>the commands</summary><pre>{e(commands)}</pre></details></section>"
@@ -232,16 +251,12 @@ def goals_html(goals):
 
 def page(data):
     e = html.escape
-    m = data["machine"]
     who = "".join(f"<li><b>{e(n)}</b>: {e(c['what'])}{e(' (' + c['version'] + ')') if c['version'] else ''}</li>"
                   for n, c in data["candidates"].items())
     who += "".join(f"<li>{e(n)}: skipped, {e(why)}</li>" for n, why in data["skipped"].items())
     return (f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
             f"<title>Sluice: comparison</title><style>{STYLE}</style><h1>Sluice beside what people would use instead</h1>"
-            f"<p>{e(m['date'])}, commit {e(m['commit'])}; {e(m['cpu'])}, {m['cores']} cores, {m['memory_gib']} GiB, Linux "
-            f"{e(m['kernel'])}, TCP {e(m['tcp'])}. Server, mock provider and load client share the machine, so CPU time is what counts, not "
-            f"wall time. {data['workers']} worker(s) each. {data['runs']} run(s), candidates in turn (A B A B), a fresh server "
-            f"for each; shown: medians, in brackets the least and the most.</p><ul>{who}</ul>"
+            f"<p>{e(conditions(data))}</p><ul>{who}</ul>"
             f"{goals_html(data['goals'])}{stream_lines(data)}"
             + "".join(case_html(k, c) for k, c in data["cases"].items()) + "</html>\n")
 
