@@ -45,6 +45,10 @@ need_newer_node() {
 # need_modules FOLDER: what its package-lock.json names.
 need_modules() {
     need_node
-    [[ $1/node_modules/.package-lock.json -nt $1/package-lock.json ]] ||
-        npm ci --prefix "$1" --no-audit --no-fund --loglevel=error
+    [[ $1/node_modules/.package-lock.json -nt $1/package-lock.json ]] && return
+    if [[ -L $1/node_modules ]]; then
+        echo "$1/node_modules is a symbolic link, and npm ci would empty what it leads to: remove it" >&2
+        return 1
+    fi
+    npm ci --prefix "$1" --no-audit --no-fund --loglevel=error
 }
