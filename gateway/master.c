@@ -1,8 +1,8 @@
 #include "gateway/master.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "gateway/generation.h"
-#include "gateway/memory.h"
 #include "gateway/process.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -163,8 +163,8 @@ static void announce(struct master *m, uint64_t now)
         return;
     g->announced = true;
     socket_set_log(&g->sockets, g->cfg);
-    memory_trim();
     LOG_INFO("serving generation=%u workers=%u", g->number, g->n_slots);
+    memory_trim();
 }
 
 static void on_died(struct master *m, pid_t pid, int status)

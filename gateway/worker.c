@@ -1,7 +1,7 @@
 #include "gateway/worker.h"
 #include "common/clock.h"
 #include "common/log.h"
-#include "gateway/memory.h"
+#include "common/memory.h"
 #include "gateway/server/server.h"
 #include <signal.h>
 #include <stdlib.h>
@@ -197,8 +197,9 @@ int worker_run(const struct worker_opts *o)
     init_handles(w);
     bool ok = start(w);
     if (ok) {
-        memory_trim();
         report_ready(o->ready_fd);
+        memory_drop_zeros();
+        memory_trim();
         uv_run(&w->loop, UV_RUN_DEFAULT);
     } else {
         LOG_ERROR("worker cannot start");

@@ -6,3 +6,7 @@ void memory_tune(void);
  * their files (TLS alone touches 4 MB of them at start and then uses a quarter). What is used again comes
  * back from the page cache. */
 void memory_trim(void);
+/* Gives back pages that were written and hold nothing but zeros: libwebsockets clears 16 bytes for each
+ * descriptor that the process may have, 16 MB where a million are allowed. What they say stays the same. For
+ * a process with one thread: another might write to such a page meanwhile. */
+void memory_drop_zeros(void);

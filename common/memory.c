@@ -1,0 +1,97 @@
+#include "common/memory.h"
+#include "common/attr.h"
+#include <link.h>
+#include <malloc.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { MMAP_THRESHOLD = 1024 * 1024, TRIM_THRESHOLD = 2 * MMAP_THRESHOLD, ZEROS_MAX = 64 * 1024 * 1024 };
+
+void memory_tune(void)
+{
+    /* The default of 128 KB is passed and met again by a few requests at once: two brk() calls each, and the
+     * zeroing of their pages. memory_trim gives this back too. */
+    (void)mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD);
+    /* Setting the one keeps malloc from finding the other by itself: prompts of some hundred KB would be
+     * mapped and unmapped each time. */
+    (void)mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
+}
+
+struct ranges {
+    uintptr_t page;
+    size_t n;
+    struct {
+        uintptr_t begin, end;
+    } at[256];
+};
+
+static int note_object(struct dl_phdr_info *info, size_t size UNUSED, void *ctx)
+{
+    struct ranges *r = ctx;
+    for (unsigned i = 0; i < info->dlpi_phnum && r->n < ARRAY_LEN(r->at); i++) {
+        const ElfW(Phdr) *h = &info->dlpi_phdr[i];
+        if (h->p_type != PT_LOAD || (h->p_flags & PF_W))
+            continue;
+        r->at[r->n].begin = (info->dlpi_addr + h->p_vaddr) / r->page * r->page;
+        r->at[r->n++].end = (info->dlpi_addr + h->p_vaddr + h->p_filesz) / r->page * r->page;
+    }
+    return 0;
+}
+
+/* What to give back is noted first: to look at an object's headers brings sixteen of its pages back. */
+void memory_trim(void)
+{
+    struct ranges r = {.page = (uintptr_t)sysconf(_SC_PAGESIZE)};
+    (void)malloc_trim(0);
+    (void)dl_iterate_phdr(note_object, &r);
+    for (size_t i = 0; i < r.n; i++)
+        if (r.at[i].end > r.at[i].begin)
+            (void)madvise((void *)r.at[i].begin, r.at[i].end - r.at[i].begin, MADV_DONTNEED);
+}
+
+typedef uint64_t __attribute__((may_alias)) any_word;
+
+/* It reads what belongs to malloc, which AddressSanitizer would report. */
+__attribute__((no_sanitize_address)) static bool is_zero(const char *page, size_t size)
+{
+    const any_word *words = (const any_word *)(const void *)page;
+    for (size_t i = 0; i < size / sizeof(*words); i++)
+        if (words[i] != 0)
+            return false;
+    return true;
+}
+
+static void drop_zeros(char *at, const char *end, size_t page)
+{
+    while (at < end) {
+        char *from = at;
+        while (at < end && is_zero(at, page))
+            at += page;
+        if (at > from)
+            (void)madvise(from, (size_t)(at - from), MADV_DONTNEED);
+        else
+            at += page;
+    }
+}
+
+void memory_drop_zeros(void)
+{
+    char line[256], access[8];
+    unsigned long begin, end, inode;
+    int name = 0;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    if (!maps)
+        return;
+    while (fgets(line, sizeof(line), maps)) {
+        if (sscanf(line, "%lx-%lx %7s %*s %*s %lu %n", &begin, &end, access, &inode, &name) != 4)
+            continue;
+        const bool plain = line[name] == '\0' || strncmp(line + name, "[heap]", 6) == 0;
+        if (plain && inode == 0 && strcmp(access, "rw-p") == 0 && end - begin <= ZEROS_MAX)
+            drop_zeros((char *)begin, (char *)end, (size_t)sysconf(_SC_PAGESIZE));
+    }
+    (void)fclose(maps);
+}
