@@ -102,6 +102,13 @@ static void tick(void *ctx)
         stop(w);
 }
 
+static void on_provider_event(void *ctx)
+{
+    const struct worker *w = ctx;
+    if (!w->stopping)
+        server_flush_crowd(w->server);
+}
+
 static void on_drain_deadline(uv_timer_t *t)
 {
     stop(t->data);
@@ -170,7 +177,10 @@ static bool start(struct worker *w)
                                    .before_flush = tick,
                                    .ctx = w};
     w->server = server_new(&so);
-    return w->server != NULL;
+    if (!w->server)
+        return false;
+    upstream_after_each(w->upstream, on_provider_event, w);
+    return true;
 }
 
 static void report_ready(int fd)

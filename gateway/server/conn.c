@@ -60,6 +60,7 @@ void conn_mark(struct conn *c)
     if (conn_dead(c) || list_linked(&c->dirty_))
         return;
     list_append(&c->server->dirty, &c->dirty_);
+    c->server->n_marked++;
     /* What its flush at the end of the turn will read. */
     __builtin_prefetch(c->ws);
     __builtin_prefetch(c->link);

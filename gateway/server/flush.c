@@ -13,6 +13,7 @@ void flush_reap(struct server *s)
 static void flush_dirty(struct server *s)
 {
     struct list now;
+    s->n_marked = 0;
     list_init(&now);
     list_splice(&now, &s->dirty);
     while (!list_empty(&now)) {
@@ -27,6 +28,13 @@ static void flush_dirty(struct server *s)
     }
     if (s->out.cap > OUT_KEEP)
         buf_free(&s->out);
+}
+
+/* A token waits for the eight behind it, not for the hundred. */
+void server_flush_crowd(struct server *s)
+{
+    if (s->n_marked >= FLUSH_CROWD && s->phase != SERVER_CLOSED)
+        flush_dirty(s);
 }
 
 static void kill_doomed(struct server *s)

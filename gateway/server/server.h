@@ -25,6 +25,9 @@ struct server_opts {
 struct server *server_new(const struct server_opts *o);
 /* Accept no more, tell every session (session.going_away), close idle ones; answers in flight may finish. */
 void server_drain(struct server *s, uint64_t deadline_ms);
+/* Writes what is there to be written, if many connections have something: for between the events of one loop
+ * turn. */
+void server_flush_crowd(struct server *s);
 /* Connections still open. */
 size_t server_connections(const struct server *s);
 /* Closes everything that is left (1012): every session and exchange is gone when it returns; the sockets, and

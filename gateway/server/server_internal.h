@@ -10,6 +10,7 @@ struct lws_vhost;
 struct conn;
 
 enum {
+    FLUSH_CROWD = 8,            /* connections with something to write that do not wait for the turn's end */
     FLUSH_BUDGET = 64 * 1024,   /* of one connection, a loop turn */
     OUT_KEEP = 256 * 1024,      /* the shared output buffer is given back when it has grown past this */
     HELD_MAX = 64 * 1024,       /* of pipelined requests, while one is being answered */
@@ -56,6 +57,7 @@ struct server {
     struct list doomed; /* to be closed at the end of the turn */
     struct list gone;   /* socket closed: to be freed at the beginning of the next */
     size_t n_conns;
+    unsigned n_marked; /* put into `dirty` since the last flush */
     unsigned n_refused;
     struct buf out;               /* where every connection encodes, one at a time */
     struct http1_request request; /* the head being looked at */

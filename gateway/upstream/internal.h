@@ -83,9 +83,11 @@ struct upstream {
     uint64_t deadline_due; /* when `deadline` goes off; UINT64_MAX: not armed */
     struct wheel wheel;
     struct demo demo;
-    char *inbox;        /* of plain.c: for the time of one event */
-    unsigned n_handles; /* libuv handles not yet closed */
-    bool wishes;        /* an origin is to be kicked or flushed */
+    char *inbox;                   /* of plain.c: for the time of one event */
+    unsigned n_handles;            /* libuv handles not yet closed */
+    void (*after_each)(void *ctx); /* upstream_after_each */
+    void *after_each_ctx;
+    bool wishes; /* an origin is to be kicked or flushed */
     bool ticking;
 };
 
@@ -151,6 +153,8 @@ void transfer_mark(struct transfer *t);
 void transfer_schedule(struct transfer *t);
 /* Looks at all transfers that were marked; never from inside a curl callback. */
 void upstream_tick(struct upstream *u);
+/* What ends each callback from a provider's socket: the tick, and the owner's turn. */
+void upstream_event_over(struct upstream *u);
 void upstream_handle_closed(uv_handle_t *h, struct upstream *u);
 /* Ends its log as failed. */
 void transfer_fail(struct transfer *t, const struct api_error *e);

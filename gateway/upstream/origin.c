@@ -66,14 +66,14 @@ static void on_socket_event(uv_poll_t *h, int status, int events)
     run(o, w->fd, mask);
     if (status < 0 && !uv_is_closing((uv_handle_t *)h))
         uv_poll_start(h, w->events, on_socket_event);
-    upstream_tick(o->u);
+    upstream_event_over(o->u);
 }
 
 static void on_timer(uv_timer_t *h)
 {
     struct origin *o = CONTAINER_OF(h, struct origin, timer);
     run(o, CURL_SOCKET_TIMEOUT, 0);
-    upstream_tick(o->u);
+    upstream_event_over(o->u);
 }
 
 /* Called by curl. 0 means now, but not from in here. */

@@ -377,7 +377,7 @@ static void on_socket_event(uv_poll_t *h, int status, int events)
         send_request(c);
     if (status < 0 || (events & UV_READABLE))
         receive(c, status < 0);
-    upstream_tick(u);
+    upstream_event_over(u);
 }
 
 /* curl's descriptor goes with its handle; a second one keeps the connection. */

@@ -197,6 +197,19 @@ void upstream_handle_closed(uv_handle_t *h, struct upstream *u)
     u->n_handles--;
 }
 
+void upstream_after_each(struct upstream *u, void (*call)(void *ctx), void *ctx)
+{
+    u->after_each = call;
+    u->after_each_ctx = ctx;
+}
+
+void upstream_event_over(struct upstream *u)
+{
+    upstream_tick(u);
+    if (u->after_each)
+        u->after_each(u->after_each_ctx);
+}
+
 static void on_own_handle_closed(uv_handle_t *h)
 {
     upstream_handle_closed(h, h->data);

@@ -22,6 +22,9 @@ struct upstream_call {
 };
 
 struct upstream *upstream_new(uv_loop_t *loop, const struct config *cfg);
+/* `call` after the work of each event of a provider's socket: clients need not wait until all sockets that
+ * are ready in this loop turn have been read. */
+void upstream_after_each(struct upstream *u, void (*call)(void *ctx), void *ctx);
 /* Cancels all; closes its handles: run the loop until they are gone, then upstream_free. */
 void upstream_close(struct upstream *u);
 void upstream_free(struct upstream *u);

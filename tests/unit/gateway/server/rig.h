@@ -26,7 +26,7 @@ struct rig {
     char directory[64];
 };
 
-/* The child. */
+/* The server and what it stands on. */
 struct room {
     uv_loop_t loop;
     struct wheel wheel;
@@ -37,6 +37,7 @@ struct room {
     struct server *server;
     uv_timer_t timer;
     uv_signal_t on_drain, on_stop;
+    struct caps *caps;
     bool stopped;
 };
 
@@ -78,42 +79,45 @@ static inline void room_signal(uv_signal_t *h, int signum)
         server_drain(r->server, 5000);
 }
 
-static inline int room_run(const struct config *cfg, const int *fds)
+static inline bool room_open(struct room *r, const struct config *cfg, const int *fds)
 {
-    static struct room r;
-    struct caps *caps = caps_create(1, cfg->limits.max_sessions);
-    caps_set_limits(caps, cfg->limits.max_sessions, cfg->limits.max_sessions_per_address);
+    r->caps = caps_create(1, cfg->limits.max_sessions);
+    caps_set_limits(r->caps, cfg->limits.max_sessions, cfg->limits.max_sessions_per_address);
     signal(SIGPIPE, SIG_IGN);
-    uv_loop_init(&r.loop);
-    wheel_init(&r.wheel, clock_mono_ms());
-    uv_timer_init(&r.loop, &r.timer);
-    uv_signal_init(&r.loop, &r.on_drain);
-    uv_signal_init(&r.loop, &r.on_stop);
-    r.timer.data = r.on_drain.data = r.on_stop.data = &r;
-    uv_signal_start(&r.on_drain, room_signal, SIGUSR1);
-    uv_signal_start(&r.on_stop, room_signal, SIGTERM);
-    r.upstream = upstream_new(&r.loop, cfg);
-    response_pool_init(&r.pool, r.upstream, cfg);
-    pipeline_init(&r.pipeline, cfg, &r.pool);
-    r.env = (struct session_env){.cfg = cfg, .pipeline = &r.pipeline};
-    const struct server_opts o = {.loop = &r.loop,
+    uv_loop_init(&r->loop);
+    wheel_init(&r->wheel, clock_mono_ms());
+    uv_timer_init(&r->loop, &r->timer);
+    uv_signal_init(&r->loop, &r->on_drain);
+    uv_signal_init(&r->loop, &r->on_stop);
+    r->timer.data = r->on_drain.data = r->on_stop.data = r;
+    uv_signal_start(&r->on_drain, room_signal, SIGUSR1);
+    uv_signal_start(&r->on_stop, room_signal, SIGTERM);
+    r->upstream = upstream_new(&r->loop, cfg);
+    response_pool_init(&r->pool, r->upstream, cfg);
+    pipeline_init(&r->pipeline, cfg, &r->pool);
+    r->env = (struct session_env){.cfg = cfg, .pipeline = &r->pipeline};
+    const struct server_opts o = {.loop = &r->loop,
                                   .cfg = cfg,
-                                  .env = &r.env,
-                                  .wheel = &r.wheel,
+                                  .env = &r->env,
+                                  .wheel = &r->wheel,
                                   .listen_fds = fds,
-                                  .caps = caps,
+                                  .caps = r->caps,
                                   .before_flush = room_tick,
-                                  .ctx = &r};
-    r.server = server_new(&o);
-    if (!r.server)
-        return 2;
-    uv_run(&r.loop, UV_RUN_DEFAULT);
-    server_free(r.server);
-    response_pool_reap(&r.pool);
-    upstream_free(r.upstream);
-    uint64_t held = caps_total(caps);
-    caps_destroy(caps);
-    return uv_loop_close(&r.loop) != 0 ? 3 : held != 0 ? 4 : 0;
+                                  .ctx = r};
+    r->server = server_new(&o);
+    return r->server != NULL;
+}
+
+/* Runs until room_stop has emptied the loop; 0: it came down in order. */
+static inline int room_end(struct room *r)
+{
+    uv_run(&r->loop, UV_RUN_DEFAULT);
+    server_free(r->server);
+    response_pool_reap(&r->pool);
+    upstream_free(r->upstream);
+    uint64_t held = caps_total(r->caps);
+    caps_destroy(r->caps);
+    return uv_loop_close(&r->loop) != 0 ? 3 : held != 0 ? 4 : 0;
 }
 
 /* A listening socket on a free port of the loopback. */
@@ -156,12 +160,11 @@ static inline void rig_certificate(const struct rig *rig)
 }
 
 /* `more`: further lines of the configuration. */
-static inline void rig_start(struct rig *rig, const char *more)
+static inline struct config *rig_config(struct rig *rig, const char *more, int fds[TRANSPORTS])
 {
     struct buf yaml, report;
     struct config *cfg;
     uint16_t provider;
-    int fds[TRANSPORTS];
     snprintf(rig->directory, sizeof(rig->directory), "/tmp/sluice-test-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(rig->directory));
     rig_certificate(rig);
@@ -186,12 +189,20 @@ static inline void rig_start(struct rig *rig, const char *more)
                   BYTES_FMT(buf_bytes(&report)));
     buf_free(&yaml);
     buf_free(&report);
+    return cfg;
+}
+
+static inline void rig_start(struct rig *rig, const char *more)
+{
+    static struct room room;
+    int fds[TRANSPORTS];
+    struct config *cfg = rig_config(rig, more, fds);
     fflush(NULL);
     rig->child = fork();
     ck_assert_int_ge(rig->child, 0);
     if (rig->child == 0) {
         close(rig->provider);
-        int status = room_run(cfg, fds);
+        int status = room_open(&room, cfg, fds) ? room_end(&room) : 2;
         config_free(cfg);
         exit(status);
     }
@@ -200,18 +211,23 @@ static inline void rig_start(struct rig *rig, const char *more)
         close(fds[i]);
 }
 
-static inline void rig_ends(struct rig *rig)
+static inline void rig_clear(struct rig *rig)
 {
     char path[96];
-    int status;
-    ck_assert_int_eq(waitpid(rig->child, &status, 0), rig->child);
-    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the server left with %d", status);
     close(rig->provider);
     snprintf(path, sizeof(path), "%s/c.pem", rig->directory);
     unlink(path);
     snprintf(path, sizeof(path), "%s/k.pem", rig->directory);
     unlink(path);
     rmdir(rig->directory);
+}
+
+static inline void rig_ends(struct rig *rig)
+{
+    int status;
+    ck_assert_int_eq(waitpid(rig->child, &status, 0), rig->child);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the server left with %d", status);
+    rig_clear(rig);
 }
 
 static inline void rig_stop(struct rig *rig)

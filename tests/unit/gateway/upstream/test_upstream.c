@@ -49,6 +49,33 @@ START_TEST(what_comes_together_is_told_once)
 }
 END_TEST
 
+static unsigned told_by_then;
+
+static void note_what_was_told(void *ctx)
+{
+    told_by_then = ((const struct ask *)ctx)->told;
+}
+
+/* What an event brought is told before the clients' turn comes. */
+START_TEST(each_event_ends_with_the_clients_turn)
+{
+    struct ask a;
+    rig_open(&rig, false);
+    rig_start(&rig);
+    upstream_after_each(rig.up, note_what_was_told, &a);
+    ask_start(&a, &rig);
+    RUN_UNTIL(&rig, rig.fake.connections == 1 && rig.fake.conns);
+    fake_push(&rig.fake, HEAD "\r\ndata: one\n\n");
+    RUN_UNTIL(&rig, a.told == 1);
+    ck_assert_uint_eq(told_by_then, 1);
+    fake_push(&rig.fake, "data: two\n\n");
+    RUN_UNTIL(&rig, a.told == 2);
+    ck_assert_uint_eq(told_by_then, 2);
+    upstream_cancel(a.transfer);
+    rig_done(&rig, &a);
+}
+END_TEST
+
 START_TEST(bytes_one_at_a_time_make_the_same_answer)
 {
     struct fake_reply r = hello;
@@ -359,6 +386,7 @@ static void add(TCase *c)
 {
     tcase_add_test(c, an_answer_streams_into_the_log);
     tcase_add_test(c, what_comes_together_is_told_once);
+    tcase_add_test(c, each_event_ends_with_the_clients_turn);
     tcase_add_test(c, bytes_one_at_a_time_make_the_same_answer);
     tcase_add_test(c, a_json_answer_is_taken_whole);
     tcase_add_test(c, interim_answers_are_skipped);
