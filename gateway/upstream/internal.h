@@ -12,6 +12,7 @@
 #include "gateway/upstream/upstream.h"
 #include "protocols/sse/sse.h"
 #include <curl/curl.h>
+#include <sys/socket.h>
 
 enum {
     ORIGIN_IDLE_EASIES = 64,    /* easy handles kept for the next transfer */
@@ -23,6 +24,9 @@ enum {
     DRAIN_MS = 1000, /* how long the rest of a finished answer may take before its connection is given up */
     INBOX_SIZE = 32 * 1024, /* where all sockets of ours are read */
     INBOX_ROUNDS = 4,       /* full inboxes from one socket before others have their turn */
+    PEER_MS = 60000,        /* how long an address is good for: as long as curl keeps a name's */
+    KEEPALIVE_IDLE_S = 30,  /* TCP's probes of a silent connection: after so long */
+    KEEPALIVE_GAP_S = 10,   /* and that far apart */
 };
 
 struct origin;
@@ -46,7 +50,10 @@ struct plain {
     size_t head_len;
     struct list idle; /* connections, the one used last at the end */
     unsigned n_idle, n_connections;
-    struct list waiting; /* transfers for which there is no connection left */
+    struct list waiting;          /* transfers for which there is no connection left */
+    struct sockaddr_storage peer; /* where curl's last connection leads, trusted until peer_until */
+    socklen_t peer_len;
+    uint64_t peer_until;
 };
 
 /* A provider as the network sees it: made at the first request to it. */

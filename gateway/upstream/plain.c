@@ -1,13 +1,16 @@
 /* Answers over plain HTTP/1.1. curl finds the provider and connects; from then on the socket is ours: one
- * recv a token, and nothing else. libuv watches it for reading from its first to its last day, so that
- * nothing is re-armed between tokens and an idle connection that its provider closes is known at once. */
+ * recv a token, and nothing else. For a minute further connections go straight to where curl's led. libuv
+ * watches it for reading from its first to its last day, so that nothing is re-armed between tokens and an
+ * idle connection that its provider closes is known at once. */
 #include "common/log.h"
 #include "gateway/upstream/internal.h"
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -19,6 +22,7 @@ struct plain_connection {
     struct transfer *transfer; /* NULL: idle */
     struct http1_response response;
     int fd;                    /* -1: curl is still connecting */
+    bool connecting;           /* ours, not curl's; `unused` is its deadline */
     bool polled;               /* `poll` is to be closed */
     bool used;                 /* has carried an answer before this one */
     bool writing;              /* watched for writing too */
@@ -143,9 +147,24 @@ static void close_connection(struct plain_connection *c)
         free(c);
 }
 
+static void over(struct transfer *t, CURLcode result)
+{
+    t->result = result;
+    t->over = true;
+    transfer_mark(t);
+}
+
+/* Nobody has used it for long, or nobody answers at the other end. */
 static void on_unused(struct wheel_timer *timer)
 {
-    close_connection(CONTAINER_OF(timer, struct plain_connection, unused));
+    struct plain_connection *c = CONTAINER_OF(timer, struct plain_connection, unused);
+    if (c->connecting) {
+        c->origin->plain.peer_until = 0;
+        snprintf(c->transfer->detail, sizeof(c->transfer->detail), "%s", strerror(ETIMEDOUT));
+        over(c->transfer, CURLE_OPERATION_TIMEDOUT);
+        return;
+    }
+    close_connection(c);
 }
 
 static void make_idle(struct plain_connection *c)
@@ -169,6 +188,71 @@ static struct plain_connection *take_idle(struct plain *p)
     return c;
 }
 
+static void on_socket_event(uv_poll_t *h, int status, int events);
+static void begin(struct plain_connection *c, struct transfer *t);
+
+static bool watch_socket(struct plain_connection *c, int events)
+{
+    struct upstream *u = c->origin->u;
+    if (uv_poll_init_socket(u->loop, &c->poll, c->fd) != 0)
+        return false;
+    c->polled = true;
+    u->n_handles++;
+    return uv_poll_start(&c->poll, events, on_socket_event) == 0;
+}
+
+static void set_options(int fd)
+{
+    static const int on = 1, idle = KEEPALIVE_IDLE_S, gap = KEEPALIVE_GAP_S;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &gap, sizeof(gap));
+}
+
+/* Begins to connect to where curl's last connection led; -1: curl shall do it. A provider on this machine is
+ * connected at once. */
+static int connect_to_peer(struct origin *o, bool *ret_connecting)
+{
+    struct plain *p = &o->plain;
+    if (uv_now(o->u->loop) >= p->peer_until)
+        return -1;
+    int fd = socket(p->peer.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    set_options(fd);
+    struct pollfd now = {.fd = fd, .events = POLLOUT};
+    if ((connect(fd, (const struct sockaddr *)&p->peer, p->peer_len) != 0 && errno != EINPROGRESS) ||
+        poll(&now, 1, 0) < 0 || (now.revents & (POLLERR | POLLHUP))) {
+        p->peer_until = 0;
+        close(fd);
+        return -1;
+    }
+    *ret_connecting = now.revents == 0;
+    return fd;
+}
+
+static CURLcode connect_by_curl(struct plain_connection *c, struct transfer *t)
+{
+    CURLcode rc = origin_connect(c->origin, t);
+    if (rc == CURLE_OK)
+        t->connection = c;
+    return rc;
+}
+
+static CURLcode go_on_with(struct plain_connection *c, struct transfer *t)
+{
+    struct upstream *u = c->origin->u;
+    if (!watch_socket(c, c->connecting ? UV_WRITABLE : UV_READABLE))
+        return CURLE_OUT_OF_MEMORY;
+    t->connection = c;
+    if (c->connecting)
+        deadline_arm(u, &c->unused, uv_now(u->loop) + u->cfg->timeouts.connect);
+    else
+        begin(c, t);
+    return CURLE_OK;
+}
+
 static CURLcode connect_anew(struct origin *o, struct transfer *t)
 {
     struct plain_connection *c = calloc(1, sizeof(*c));
@@ -176,22 +260,18 @@ static CURLcode connect_anew(struct origin *o, struct transfer *t)
         return CURLE_OUT_OF_MEMORY;
     c->origin = o;
     c->transfer = t;
-    c->fd = -1;
+    c->fd = connect_to_peer(o, &c->connecting);
     list_init(&c->idle);
     wheel_timer_init(&c->unused, on_unused);
     http1_response_init(&c->response, MAX_HEAD);
     o->plain.n_connections++;
-    CURLcode rc = origin_connect(o, t);
-    if (rc == CURLE_OK)
-        t->connection = c;
-    else
+    CURLcode rc = c->fd >= 0 ? go_on_with(c, t) : connect_by_curl(c, t);
+    if (rc != CURLE_OK)
         close_connection(c);
     return rc;
 }
 
 /* ---- The request ---- */
-
-static void on_socket_event(uv_poll_t *h, int status, int events);
 
 static void watch(struct plain_connection *c, bool writing)
 {
@@ -263,13 +343,6 @@ static void begin(struct plain_connection *c, struct transfer *t)
 }
 
 /* ---- The answer ---- */
-
-static void over(struct transfer *t, CURLcode result)
-{
-    t->result = result;
-    t->over = true;
-    transfer_mark(t);
-}
 
 static void feed(struct plain_connection *c, struct bytes in)
 {
@@ -365,6 +438,22 @@ static void receive(struct plain_connection *c, bool to_the_end)
     }
 }
 
+/* Ours is connected, or curl shall look for another way. */
+static void on_connected(struct plain_connection *c, bool failed)
+{
+    int error = 0;
+    socklen_t len = sizeof(error);
+    wheel_cancel(&c->origin->u->wheel, &c->unused);
+    if (failed || getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0 ||
+        uv_poll_start(&c->poll, UV_READABLE, on_socket_event) != 0) {
+        c->origin->plain.peer_until = 0;
+        try_again(c);
+        return;
+    }
+    c->connecting = false;
+    begin(c, c->transfer);
+}
+
 static void on_socket_event(uv_poll_t *h, int status, int events)
 {
     struct plain_connection *c = CONTAINER_OF(h, struct plain_connection, poll);
@@ -373,25 +462,28 @@ static void on_socket_event(uv_poll_t *h, int status, int events)
         close_connection(c); /* closed by its provider, or it speaks without being asked */
         return;
     }
-    if (events & UV_WRITABLE)
-        send_request(c);
-    if (status < 0 || (events & UV_READABLE))
-        receive(c, status < 0);
+    if (c->connecting) {
+        on_connected(c, status < 0);
+    } else {
+        if (events & UV_WRITABLE)
+            send_request(c);
+        if (status < 0 || (events & UV_READABLE))
+            receive(c, status < 0);
+    }
     upstream_event_over(u);
 }
 
 /* curl's descriptor goes with its handle; a second one keeps the connection. */
 static CURLcode take_socket(struct plain_connection *c, curl_socket_t fd)
 {
-    struct upstream *u = c->origin->u;
+    struct plain *p = &c->origin->plain;
     c->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (c->fd < 0)
         return CURLE_COULDNT_CONNECT;
-    if (uv_poll_init_socket(u->loop, &c->poll, c->fd) != 0)
-        return CURLE_OUT_OF_MEMORY;
-    c->polled = true;
-    u->n_handles++;
-    return uv_poll_start(&c->poll, UV_READABLE, on_socket_event) == 0 ? CURLE_OK : CURLE_OUT_OF_MEMORY;
+    p->peer_len = sizeof(p->peer);
+    if (getpeername(c->fd, (struct sockaddr *)&p->peer, &p->peer_len) == 0)
+        p->peer_until = uv_now(c->origin->u->loop) + PEER_MS;
+    return watch_socket(c, UV_READABLE) ? CURLE_OK : CURLE_OUT_OF_MEMORY;
 }
 
 void plain_connected(struct transfer *t, CURLcode result, curl_socket_t fd)

@@ -198,6 +198,90 @@ START_TEST(a_new_connection_that_closes_is_not_tried_again)
 }
 END_TEST
 
+/* curl's first connection shows the way; what it cannot be reached at any more, curl looks for again. */
+START_TEST(further_connections_need_no_curl)
+{
+    struct ask first, second, third;
+    rig_open(&rig, false);
+    rig_start(&rig);
+    ask_start(&first, &rig);
+    RUN_UNTIL(&rig, rig.fake.requests == 1);
+    ck_assert_ptr_null(first.transfer->easy);
+    ask_start(&second, &rig);
+    /* Not once does curl have it. */
+    while (rig.fake.requests < 2) {
+        uv_run(&rig.loop, UV_RUN_ONCE);
+        ck_assert_ptr_null(second.transfer->easy);
+    }
+    struct plain *p = &rig.up->origins[0].plain;
+    ((struct sockaddr_in *)&p->peer)->sin_port = htons(1); /* where nobody listens */
+    ask_start(&third, &rig);
+    RUN_UNTIL(&rig, rig.fake.requests == 3);
+    ck_assert_uint_eq(rig.fake.connections, 3);
+    ck_assert_uint_eq(ntohs(((struct sockaddr_in *)&p->peer)->sin_port), (unsigned)rig.fake.port);
+    for (struct fake_conn *c = rig.fake.conns; c; c = c->next)
+        fake_send(c, hello.bytes, strlen(hello.bytes), false);
+    hear_hello(&first);
+    hear_hello(&second);
+    hear_hello(&third);
+    rig_close(&rig);
+}
+END_TEST
+
+/* A listener whose queue is full lets nobody in: the SYN is not answered. */
+static int full_listener(int fds[], int n, struct sockaddr_in *ret)
+{
+    socklen_t len = sizeof(*ret);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    *ret = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)ret, sizeof(*ret)), 0);
+    ck_assert_int_eq(listen(fd, 0), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)ret, &len), 0);
+    for (int i = 0; i < n; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        (void)connect(fds[i], (struct sockaddr *)ret, sizeof(*ret));
+    }
+    return fd;
+}
+
+START_TEST(a_peer_that_does_not_accept_is_given_up)
+{
+    enum { N = 4 };
+    struct sockaddr_in full;
+    struct ask first, second, third;
+    int fds[N], listener = full_listener(fds, N, &full);
+    rig_open(&rig, false);
+    rig.cfg.timeouts.connect = 50;
+    rig_ask(&rig, &first, NULL);
+    RUN_UNTIL(&rig, rig.fake.requests == 1);
+    struct plain *p = &rig.up->origins[0].plain;
+    memcpy(&p->peer, &full, sizeof(full));
+    ask_start(&second, &rig);
+    RUN_UNTIL(&rig, second.ended);
+    ck_failed(&second, 504, "upstream_connect_timeout");
+    ask_free(&second);
+    /* One that is cancelled while it connects leaves nothing behind. */
+    p->peer_until = UINT64_MAX;
+    ask_start(&third, &rig);
+    RUN_UNTIL(&rig, third.transfer->connection);
+    upstream_cancel(third.transfer);
+    RUN_UNTIL(&rig, upstream_in_flight(rig.up) == 1);
+    ask_free(&third);
+    /* The next one asks curl. */
+    p->peer_until = 0;
+    ask_start(&second, &rig);
+    RUN_UNTIL(&rig, rig.fake.requests == 2);
+    for (struct fake_conn *c = rig.fake.conns; c; c = c->next)
+        fake_send(c, hello.bytes, strlen(hello.bytes), false);
+    hear_hello(&first);
+    hear_hello(&second);
+    rig_close(&rig);
+    for (int i = 0; i < N; i++)
+        close(fds[i]);
+    close(listener);
+}
+END_TEST
+
 /* With no connection left, requests wait their turn. */
 START_TEST(requests_wait_for_a_connection)
 {
@@ -309,6 +393,8 @@ int main(void)
     tcase_add_test(c, an_idle_connection_that_speaks_is_closed);
     tcase_add_loop_test(c, a_request_that_meets_a_closing_connection_is_sent_again_once, 0, 2);
     tcase_add_loop_test(c, a_new_connection_that_closes_is_not_tried_again, 0, 2);
+    tcase_add_test(c, further_connections_need_no_curl);
+    tcase_add_test(c, a_peer_that_does_not_accept_is_given_up);
     tcase_add_test(c, requests_wait_for_a_connection);
     tcase_add_test(c, idle_connections_have_a_ceiling);
     tcase_add_test(c, an_idle_connection_grows_old);
