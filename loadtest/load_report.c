@@ -87,6 +87,12 @@ static void json_steps(const struct load *l, FILE *f)
                   slope_bytes(l, false), slope_bytes(l, true));
 }
 
+static uint64_t switches(const struct load *l)
+{
+    const struct proc_sample *a = &l->at_start, *b = &l->at_end;
+    return b->switches_voluntary - a->switches_voluntary + b->switches_forced - a->switches_forced;
+}
+
 static void json_server(const struct load *l, FILE *f)
 {
     const struct proc_sample *a = &l->at_start, *b = &l->at_end;
@@ -97,8 +103,9 @@ static void json_server(const struct load *l, FILE *f)
         "\"cpu_us_per_token\":%.4f",
         cpu_us / 1e6, (double)(b->user_ms - a->user_ms) / 1e3, (double)(b->system_ms - a->system_ms) / 1e3,
         per(cpu_us, l->stats.ok + l->stats.left), per(cpu_us, l->stats.tokens));
-    (void)fprintf(f, ",\n    \"switches_voluntary\":%lu,\"switches_forced\":%lu",
-                  b->switches_voluntary - a->switches_voluntary, b->switches_forced - a->switches_forced);
+    (void)fprintf(f, ",\n    \"switches_voluntary\":%lu,\"switches_forced\":%lu,\"switches_per_token\":%.4f",
+                  b->switches_voluntary - a->switches_voluntary, b->switches_forced - a->switches_forced,
+                  per((double)switches(l), l->stats.tokens));
     if (l->counting)
         (void)fprintf(f, ",\n    \"syscalls\":%lu,\"syscalls_per_token\":%.4f,\"syscalls_per_request\":%.3f",
                       l->syscalls, per((double)l->syscalls, l->stats.tokens),
@@ -195,9 +202,10 @@ void report_text(const struct load *l, FILE *f)
     double cpu_us = (double)(l->at_end.cpu_ns - l->at_start.cpu_ns) / 1e3;
     (void)fprintf(
         f,
-        "server: %.1f us CPU/request, %.2f us CPU/token; RSS %lu KB before, %lu KB peak, in %u processes\n",
-        per(cpu_us, s->ok + s->left), per(cpu_us, s->tokens), l->at_first.rss_kb, l->peak.rss_kb,
-        l->at_end.processes);
+        "server: %.1f us CPU/request, %.2f us CPU/token; %lu context switches; RSS %lu KB (PSS %lu) before, "
+        "%lu KB peak, in %u processes\n",
+        per(cpu_us, s->ok + s->left), per(cpu_us, s->tokens), switches(l), l->at_first.rss_kb,
+        l->at_first.pss_kb, l->peak.rss_kb, l->at_end.processes);
     if (l->counting)
         (void)fprintf(f, "server: %.3f system calls/token\n", per((double)l->syscalls, s->tokens));
     if (l->n_steps > 1)

@@ -217,7 +217,7 @@ if wants unit || wants lint; then packages+=(clang clang-format clang-tidy); fi
 # Like clang, the name of no version: it brings the runtime that fits, which clang only recommends.
 if wants fuzz; then packages+=(clang libclang-rt-dev); fi
 if wants browser && [ -z "${CHROMIUM:-}" ]; then packages+=(chromium); fi
-if wants load; then packages+=(python3); fi
+if wants load; then packages+=(python3 python3-venv); fi
 need_packages "${packages[@]}" || fail "packages are missing, see above"
 if wants e2e || wants browser || wants schema; then need_modules tests && need_newer_node || fail "npm modules are missing, see above"; fi
 

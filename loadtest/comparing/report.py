@@ -7,16 +7,31 @@ from .measure import METRICS
 
 SHOWN = {  # scenario -> the metrics of its table
     "article": ["cpu_us_per_request", "requests_per_s", "answer_p50", "answer_p99", "idle_rss_kb", "peak_rss_kb"],
-    "stream": ["cpu_us_per_token", "pace", "tokens_per_event", "first_p50", "first_p99", "gap_p99", "peak_rss_kb"],
-    "added": ["first_p50", "first_p99", "transit_p50", "transit_p99", "cpu_us_per_token"],
-    "idle": ["session_bytes", "session_pss_bytes", "idle_rss_kb", "idle_pss_kb", "peak_rss_kb"],
+    "stream": ["cpu_us_per_token", "busy", "pace", "tokens_per_event", "switches_per_token", "first_p50", "first_p99", "gap_p99",
+               "peak_rss_kb"],
+    "width": ["cpu_us_per_token", "busy", "pace", "tokens_per_event", "switches_per_token", "gap_p99", "peak_rss_kb"],
+    "added": ["first_p50", "first_p99", "added_p50", "added_p99", "transit_p50", "transit_p99", "cpu_us_per_token", "busy"],
+    "idle": ["session_bytes", "session_pss_bytes", "idle_rss_kb", "idle_largest_kb", "idle_pss_kb", "peak_rss_kb"],
     "churn": ["cpu_us_per_request", "requests_per_s", "answer_p50", "answer_p99"],
     "burst": ["cpu_us_per_token", "tokens_per_event", "first_p50", "first_p99", "gap_p99", "answer_p99", "peak_rss_kb"],
+    "slow": ["gap_p99", "gap_p999", "cpu_us_per_token", "pace", "peak_rss_kb"],
     "lanes": ["cpu_us_per_token", "pace", "tokens_per_event", "first_p50", "first_p99", "gap_p99", "peak_rss_kb"],
 }
-CHARTED = {"article": ["cpu_us_per_request", "requests_per_s"], "stream": ["cpu_us_per_token"],
-           "added": ["first_p50", "transit_p99"], "idle": ["session_bytes", "idle_rss_kb"],
-           "churn": ["cpu_us_per_request"], "burst": ["cpu_us_per_token", "gap_p99"], "lanes": ["cpu_us_per_token"]}
+CHARTED = {"article": ["cpu_us_per_request", "requests_per_s"], "stream": ["cpu_us_per_token"], "width": ["cpu_us_per_token"],
+           "added": ["added_p50", "added_p99"], "idle": ["session_bytes", "idle_rss_kb"],
+           "churn": ["cpu_us_per_request"], "burst": ["cpu_us_per_token", "gap_p99"], "slow": ["gap_p99", "peak_rss_kb"],
+           "lanes": ["cpu_us_per_token"]}
+SUMMARY = [  # title, scenario, TLS towards the clients, metric; of a scenario's cases the first or, with a limit, the largest within it
+    ("requests/s", "article", False, "requests_per_s", None),
+    ("CPU per request [us]", "article", False, "cpu_us_per_request", None),
+    ("CPU per token [us]", "stream", False, "cpu_us_per_token", 1000),
+    ("the same, TLS", "stream", True, "cpu_us_per_token", 1000),
+    ("idle RSS [KB]", "idle", False, "idle_rss_kb", None),
+    ("RSS per session [B]", "idle", False, "session_bytes", None),
+    ("the same, TLS", "idle", True, "session_bytes", None),
+    ("first token, added p50 [ms]", "added", False, "added_p50", 1000),
+    ("added p99 [ms]", "added", False, "added_p99", 1000),
+]
 COLOURS = {"direct": "#8a8f98", "sluice-http": "#0b7285", "sluice-ws": "#1098ad", "sluice-ws-h2": "#4263eb", "nginx": "#5f8f3e", "gin": "#b8860b",
            "fastapi": "#b5483a"}
 OTHERS = ["#6a4c93", "#3d5a80", "#8d5524", "#7a7a00"]
@@ -82,6 +97,41 @@ def stolen(case):
     return f"While these ran, the host took {min(shares):.1f} to {max(shares):.1f} % of the processors' time."
 
 
+def windows(case):
+    """Says how many of a case's windows count."""
+    if not case["windows"]:
+        return ""
+    quiet, all_of_them = case["windows"]
+    if quiet < all_of_them:
+        return f"{quiet} of {all_of_them} windows count; from the others the host took too much."
+    return f"All {all_of_them} windows count."
+
+
+def notes(case):
+    yield from (text for text in (LATE_NOTE if any(late(c) for c in case["candidates"].values()) else "", stolen(case),
+                                  windows(case)) if text)
+    yield from (f"Without {name}: {why}." for name, why in case["left_out"].items())
+
+
+def summary_case(data, scenario, tls, limit):
+    cases = [(c["size"], key) for key, c in data["cases"].items() if c["scenario"] == scenario and c["tls"] == tls]
+    if limit:
+        cases = sorted(c for c in cases if c[0] <= limit)[-1:]
+    return cases[0][1] if cases else None
+
+
+def summary(data):
+    """(titles with their cases, {candidate: cells}): what people ask first."""
+    found = [(name, key, metric) for name, scenario, tls, metric, limit in SUMMARY
+             if (key := summary_case(data, scenario, tls, limit))]
+    rows = {}
+    for who in data["candidates"]:
+        cells = [data["cases"][key]["candidates"].get(who, {}).get("metrics", {}).get(metric) for _, key, metric in found]
+        if any(cells):
+            rows[who] = [spread(m) if m else "" for m in cells]
+    return [(name, key) for name, key, _ in found], rows
+
+
 def conditions(data):
     m = data["machine"]
     return (f"{m['date']}, commit {m['commit']}; {m['cpu']}, {m['cores']} cores, {m['memory_gib']} GiB, Linux {m['kernel']}, "
@@ -97,6 +147,10 @@ def markdown(data):
         lines.append(f"- **{name}**: {c['what']}" + (f" ({c['version']})" if c["version"] else ""))
     for name, why in data["skipped"].items():
         lines.append(f"- {name}: skipped, {why}")
+    titles, rows = summary(data)
+    if rows:
+        lines += ["", "## Summary", "", "| | " + " | ".join(f"{name} ({key})" for name, key in titles) + " |", "|---" * (len(titles) + 1) + "|"]
+        lines += [f"| {who} | " + " | ".join(cells) + " |" for who, cells in rows.items()]
     for key, case in data["cases"].items():
         wanted = columns(case)
         lines += ["", f"## {key}", "", case["question"] + " " + case["how"], "",
@@ -105,11 +159,8 @@ def markdown(data):
         for name, c in case["candidates"].items():
             cells = [spread(c["metrics"][m]) if m in c["metrics"] else "" for m in wanted]
             lines.append(f"| {shown_name(name, c)} | " + " | ".join(cells) + f" | {verdict(c)} |")
-        if any(late(c) for c in case["candidates"].values()):
-            lines += ["", LATE_NOTE]
-        if stolen(case):
-            lines += ["", stolen(case)]
-        lines += [f"\nWithout {name}: {why}." for name, why in case["left_out"].items()]
+        for note in notes(case):
+            lines += ["", note]
     if data["goals"]:
         lines += ["", "## Goals", "", "| figure | goal | measured | |", "|---|---|---|---|"]
         for g in data["goals"]:
@@ -166,6 +217,10 @@ def lines_chart(series, x_title, y_title):
     for name, points in sorted(series.items(), key=lambda item: -item[1][-1][1]):
         _, y = place(*points[-1])
         labels[name] = max([y] + [used + 14 for used in labels.values()])
+    floor = height - bottom
+    for name in reversed(labels):  # and none below the axis
+        labels[name] = floor = min(labels[name], floor)
+        floor -= 14
     for i, (name, points) in enumerate(series.items()):
         path = "L".join("{:.1f} {:.1f}".format(*place(x, y)) for x, y in points)
         at, _ = place(*points[-1])
@@ -186,14 +241,14 @@ def idle_lines(case):
     return figure("RSS of all processes [KB] by sessions held (last run)", lines_chart(series, "sessions", "RSS"))
 
 
-def stream_lines(data):
+def token_lines(data, scenario, caption):
     series = {}
     for case in data["cases"].values():
-        if case["scenario"] == "stream" and not case["tls"]:
+        if case["scenario"] == scenario and not case["tls"]:
             for name, c in case["candidates"].items():
                 if "cpu_us_per_token" in c["metrics"]:
                     series.setdefault(name, []).append((case["size"], c["metrics"]["cpu_us_per_token"]["median"]))
-    return figure("CPU per token [us] by concurrent clients, plain", lines_chart(series, "clients", "CPU per token"))
+    return figure(f"CPU per token [us] by concurrent {caption}", lines_chart(series, "streams", "CPU per token"))
 
 
 def figure(caption, svg):
@@ -213,11 +268,7 @@ def case_html(key, case):
         cells = "".join(f"<td>{e(spread(c['metrics'][m])) if m in c['metrics'] else ''}</td>" for m in wanted)
         out.append(f'<tr><th>{e(shown_name(name, c))}</th>{cells}<td class="{"ok" if c["correct"] else "bad"}">{e(verdict(c))}</td></tr>')
     out.append("</tbody></table>")
-    if any(late(c) for c in case["candidates"].values()):
-        out.append(f'<p class="how">{e(LATE_NOTE)}</p>')
-    if stolen(case):
-        out.append(f'<p class="how">{e(stolen(case))}</p>')
-    out += [f"<p class=how>Without {e(name)}: {e(why)}.</p>" for name, why in case["left_out"].items()]
+    out += [f'<p class="how">{e(note)}</p>' for note in notes(case)]
     commands = "\n".join(f"{name}: {c['runs'][0]['command']}" for name, c in case["candidates"].items() if c["runs"])
     return "".join(out) + f"<details><summary>the commands</summary><pre>{e(commands)}</pre></details></section>"
 
@@ -232,7 +283,7 @@ svg{max-width:min(100%,44rem);height:auto}svg text{font:12px system-ui,sans-seri
 .spread{stroke:currentColor;stroke-width:1.5}.grid{stroke:var(--line)}
 table{border-collapse:collapse;font-size:.85rem;display:block;overflow-x:auto}
 th,td{border-bottom:1px solid var(--line);padding:.3rem .6rem;text-align:right;font-variant-numeric:tabular-nums}
-tbody th,thead th:first-child{text-align:left}.ok{color:#2b8a3e}.bad{color:#c92a2a}
+tbody th,thead th:first-child{text-align:left}tbody th{white-space:nowrap}.ok{color:#2b8a3e}.bad{color:#c92a2a}
 pre{overflow-x:auto;font-size:.75rem}
 """
 
@@ -249,6 +300,16 @@ def goals_html(goals):
             f"<tbody>{rows}</tbody></table></section>")
 
 
+def summary_html(data):
+    e = html.escape
+    titles, rows = summary(data)
+    if not rows:
+        return ""
+    head = "".join(f"<th>{e(name)}<br><small>{e(key)}</small></th>" for name, key in titles)
+    body = "".join(f"<tr><th>{e(who)}</th>{''.join(f'<td>{e(cell)}</td>' for cell in cells)}</tr>" for who, cells in rows.items())
+    return f"<section><h2>Summary</h2><table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table></section>"
+
+
 def page(data):
     e = html.escape
     who = "".join(f"<li><b>{e(n)}</b>: {e(c['what'])}{e(' (' + c['version'] + ')') if c['version'] else ''}</li>"
@@ -257,7 +318,8 @@ def page(data):
     return (f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
             f"<title>Sluice: comparison</title><style>{STYLE}</style><h1>Sluice beside what people would use instead</h1>"
             f"<p>{e(conditions(data))}</p><ul>{who}</ul>"
-            f"{goals_html(data['goals'])}{stream_lines(data)}"
+            f"{summary_html(data)}{goals_html(data['goals'])}{token_lines(data, 'stream', 'clients, each at full pace')}"
+            f"{token_lines(data, 'width', 'streams, the same tokens a second in all')}"
             + "".join(case_html(k, c) for k, c in data["cases"].items()) + "</html>\n")
 
 
