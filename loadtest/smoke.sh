@@ -55,9 +55,7 @@ load() { "$tools/sluice-load" --quiet --key sk-dev-only --json "$work/load.json"
 # The number behind a name of the last result.
 number() { sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" "$work/load.json" | head -1; }
 
-candidates=(--candidates direct,sluice-http,sluice-ws,nginx)
-for word in "$@"; do [ "$word" = --candidates ] && candidates=(); done
-"$here/compare" --quick --build "$tools" --out "$work/report" "${candidates[@]}" "$@"
+"$here/compare" --quick --build "$tools" --out "$work/report" "$@"
 verdict "every scenario, every token" $?
 [ -s "$work/report/report.html" ] && [ -s "$work/report/report.md" ] && [ -s "$work/report/report.json" ] &&
     grep -q '<svg' "$work/report/report.html" && ! grep -Eq '(src|href)=' "$work/report/report.html"
