@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -78,20 +79,29 @@ static void drop_zeros(char *at, const char *end, size_t page)
     }
 }
 
+/* A line of proc(5)'s maps, "BEGIN-END rw-p 00000000 00:00 0 NAME": memory that is no file's has no name, or
+ * is the heap. */
+static void drop_zeros_of(const char *line, size_t page)
+{
+    static const char wanted[] = " rw-p 00000000 00:00 0";
+    char *at;
+    const uintptr_t begin = strtoul(line, &at, 16);
+    const uintptr_t end = *at == '-' ? strtoul(at + 1, &at, 16) : 0;
+    if (end <= begin || end - begin > ZEROS_MAX || strncmp(at, wanted, sizeof(wanted) - 1) != 0)
+        return;
+    at += sizeof(wanted) - 1;
+    at += strspn(at, " ");
+    if (*at == '\n' || strncmp(at, "[heap]", 6) == 0)
+        drop_zeros((char *)begin, (const char *)end, page);
+}
+
 void memory_drop_zeros(void)
 {
-    char line[256], access[8];
-    unsigned long begin, end, inode;
-    int name = 0;
+    char line[256];
     FILE *maps = fopen("/proc/self/maps", "re");
     if (!maps)
         return;
-    while (fgets(line, sizeof(line), maps)) {
-        if (sscanf(line, "%lx-%lx %7s %*s %*s %lu %n", &begin, &end, access, &inode, &name) != 4)
-            continue;
-        const bool plain = line[name] == '\0' || strncmp(line + name, "[heap]", 6) == 0;
-        if (plain && inode == 0 && strcmp(access, "rw-p") == 0 && end - begin <= ZEROS_MAX)
-            drop_zeros((char *)begin, (char *)end, (size_t)sysconf(_SC_PAGESIZE));
-    }
+    while (fgets(line, sizeof(line), maps))
+        drop_zeros_of(line, (size_t)sysconf(_SC_PAGESIZE));
     (void)fclose(maps);
 }
