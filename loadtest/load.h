@@ -24,7 +24,7 @@ struct load_opts {
     uint64_t slow_bytes, slow_every_ms;
     uint64_t ramp_ms, think_ms, duration_ms, hold_ms, drain_ms;
     double rate, slow, leavers;
-    bool idle, touch, churn, poisson, syscalls, allow_errors, quiet;
+    bool idle, touch, churn, poisson, steady, syscalls, allow_errors, quiet;
 };
 
 struct load_target {
@@ -101,13 +101,20 @@ struct step {
     struct proc_sample server;
 };
 
+/* Where the server's costs begin or end to count, and what had been answered by then. */
+struct mark {
+    struct proc_sample server;
+    uint64_t tokens, answers, at;
+    bool set;
+};
+
 struct load {
     struct load_opts o;
     struct load_target target;
     SSL_CTX *tls;
     struct ticks ticks;
     uint64_t now;
-    uint64_t random;
+    uint64_t random, arrival_random;
     enum load_mode mode;
     enum load_phase phase;
     int epoll;
@@ -126,14 +133,16 @@ struct load {
     struct tick_timer tick, hold;
     /* measuring */
     struct load_stats stats;
-    struct proc_sample at_first, at_connected, at_start, at_end, peak, self_start, self_end;
+    struct proc_sample at_first, at_connected, last_good, peak, self_start, self_end;
+    struct mark begin, end;
     struct proc_tree server, self;
     struct syscall_counter counter;
     uint64_t syscalls;
     struct step steps[MAX_STEPS];
     unsigned n_steps;
-    bool stop_starting, interrupted, counting;
-    uint64_t last_tokens, last_progress;
+    bool stop_starting, no_arrivals, counting;
+    unsigned interrupted; /* signals */
+    uint64_t last_tokens, last_progress, last_news;
     char room[65536];
 };
 
@@ -146,7 +155,8 @@ void drive_turn(struct load *l);
 void drive_settled(struct session *s);
 /* A lane's request is over. */
 void drive_lane_over(struct lane *n, bool ok);
-double load_random(struct load *l); /* [0, 1) */
+/* [0, 1). Arrivals have a state of their own, so that they are the same whatever the mode. */
+double load_random(uint64_t *state);
 
 /* load_session.c */
 bool sessions_init(struct load *l) MUST_USE;

@@ -25,7 +25,7 @@ void answer_begin(struct lane *n)
     n->last = n->end_time = 0;
     n->leave_at = UINT32_MAX;
     if (n->session->leaver)
-        n->leave_at = 1 + (uint32_t)(load_random(l) * (double)(l->expected ? l->expected : 16));
+        n->leave_at = 1 + (uint32_t)(load_random(&l->random) * (double)(l->expected ? l->expected : 16));
 }
 
 static void on_text(struct lane *n, struct bytes text)

@@ -4,12 +4,12 @@
 
 enum { CONNECTING_MAX = 64, TICK_MS = 250, FAILED_WAIT_MS = 100, BACKLOG_MAX = 1 << 20 };
 
-double load_random(struct load *l)
+double load_random(uint64_t *state)
 {
-    l->random ^= l->random << 13;
-    l->random ^= l->random >> 7;
-    l->random ^= l->random << 17;
-    return (double)(l->random >> 11) / 9007199254740992.0;
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return (double)(*state >> 11) / 9007199254740992.0;
 }
 
 static bool open_loop(const struct load *l)
@@ -19,8 +19,34 @@ static bool open_loop(const struct load *l)
 
 static void sample(struct load *l, bool with_pss, struct proc_sample *ret)
 {
-    if (l->o.server_pid && proc_sample(&l->server, with_pss, ret) != ERR_OK)
+    if (!l->o.server_pid)
+        return;
+    if (proc_sample(&l->server, with_pss, ret) == ERR_OK) {
+        l->last_good = *ret;
+    } else {
+        *ret = l->last_good;
         load_error(l, "server:gone");
+    }
+}
+
+static void grow_peak(struct load *l, const struct proc_sample *s)
+{
+    l->peak.processes = s->processes;
+    l->peak.rss_kb = MAX(l->peak.rss_kb, s->rss_kb);
+    l->peak.rss_max_kb = MAX(l->peak.rss_max_kb, s->rss_max_kb);
+    l->peak.pss_kb = MAX(l->peak.pss_kb, s->pss_kb);
+}
+
+static void set_mark(struct load *l, struct mark *m)
+{
+    if (m->set)
+        return;
+    sample(l, true, &m->server);
+    grow_peak(l, &m->server);
+    m->tokens = l->stats.tokens;
+    m->answers = l->stats.ok + l->stats.left;
+    m->at = l->now;
+    m->set = true;
 }
 
 static void find_server(struct load *l)
@@ -33,7 +59,7 @@ static void find_server(struct load *l)
 static void finish(struct load *l)
 {
     l->stop_starting = true;
-    sample(l, true, &l->at_end);
+    set_mark(l, &l->end);
     if (proc_sample(&l->self, false, &l->self_end) != ERR_OK)
         l->self_end = l->self_start;
     if (l->counting) {
@@ -82,14 +108,23 @@ static void on_lane_timer(struct tick_timer *t)
 static void begin_run(struct load *l)
 {
     uint64_t lanes = l->o.sessions * l->o.lanes;
-    memset(&l->stats, 0, sizeof(l->stats)); /* what the warm-up and the connecting said is over */
+    struct hist connect = l->stats.connect;
+    uint64_t connects = l->stats.connects;
+    memset(&l->stats, 0, sizeof(l->stats)); /* what the warm-up said is over */
+    l->stats.connect = connect;
+    l->stats.connects = connects;
     find_server(l);
-    sample(l, true, &l->at_start);
-    l->peak = l->at_start;
+    if (!l->o.steady)
+        set_mark(l, &l->begin);
     if (proc_sample(&l->self, false, &l->self_start) != ERR_OK)
         l->self_start = (struct proc_sample){0};
     l->counting =
         l->o.syscalls && l->o.server_pid && syscall_counter_start(&l->counter, &l->server) == ERR_OK;
+    if (l->o.syscalls && !l->counting)
+        (void)fputs("system calls are not counted: is tracefs mounted (mount -t tracefs tracefs "
+                    "/sys/kernel/tracing), and "
+                    "kernel.perf_event_paranoid low enough?\n",
+                    stderr);
     l->now = now_ns();
     l->phase = PHASE_RUN;
     l->run_start = l->last_end = l->now;
@@ -128,7 +163,7 @@ static void on_hold_over(struct tick_timer *t)
     find_server(l);
     step->sessions = l->ready;
     sample(l, true, &step->server);
-    l->peak = step->server;
+    grow_peak(l, &step->server);
     if (l->n_steps < l->o.steps) {
         l->open_goal = l->o.sessions * (l->n_steps + 1) / l->o.steps;
         l->hold.due_ms = 0;
@@ -157,7 +192,8 @@ static void connect_more(struct load *l)
         return;
     }
     if (l->hold.due_ms == 0) { /* each step is held once */
-        sample(l, false, &l->at_start);
+        l->begin.set = false;
+        set_mark(l, &l->begin);
         l->run_start = l->now;
         ticks_arm(&l->ticks, &l->hold, l->ticks.now_ms + l->o.hold_ms);
     }
@@ -198,9 +234,10 @@ void drive_lane_over(struct lane *n, bool ok)
 
 static void arrive(struct load *l)
 {
-    while (!l->stop_starting && l->quota > l->backlog_len && (double)l->now >= l->next_arrival) {
+    while (!l->stop_starting && !l->no_arrivals && l->quota > l->backlog_len &&
+           (double)l->now >= l->next_arrival) {
         uint64_t intended = (uint64_t)l->next_arrival;
-        double spread = l->o.poisson ? -log(1 - load_random(l)) : 1;
+        double spread = l->o.poisson ? -log(1 - load_random(&l->arrival_random)) : 1;
         l->next_arrival += 1e9 / l->o.rate * spread;
         if (!list_empty(&l->idle_lanes)) {
             struct lane *n = LIST_FIRST(&l->idle_lanes, struct lane, idle_node);
@@ -217,14 +254,45 @@ static void arrive(struct load *l)
 static void on_tick(struct tick_timer *t)
 {
     struct load *l = CONTAINER_OF(t, struct load, tick);
-    struct proc_sample s = l->peak;
+    struct proc_sample s = {0};
     ticks_arm(&l->ticks, t, l->ticks.now_ms + TICK_MS);
     if (l->phase == PHASE_RUN) {
-        sample(l, false, &s);
-        l->peak.rss_kb = MAX(l->peak.rss_kb, s.rss_kb);
-        l->peak.rss_max_kb = MAX(l->peak.rss_max_kb, s.rss_max_kb);
+        sample(l, l->now / 1000000 % 1000 < TICK_MS, &s); /* PSS costs: once a second */
+        grow_peak(l, &s);
     }
     report_progress(l);
+}
+
+/* The end of the ramp, with --steady. */
+static uint64_t steady_from(const struct load *l)
+{
+    return l->run_start + l->o.ramp_ms * 1000000;
+}
+
+/* Nothing more is started, or nothing has come for so long that nothing will. */
+static bool hopeless(const struct load *l)
+{
+    const uint64_t patience = l->o.drain_ms * 1000000;
+    bool ending = l->stop_starting || l->no_arrivals || l->quota == 0 || l->phase != PHASE_RUN;
+    if (l->interrupted > 1 || (l->run_end != UINT64_MAX && l->run_end && l->now > l->run_end + patience))
+        return true;
+    return ending && !list_linked(&l->hold.node_) && l->now > l->last_news + patience;
+}
+
+static void turn_run(struct load *l)
+{
+    if (open_loop(l))
+        arrive(l);
+    if (l->o.steady && l->now >= steady_from(l))
+        set_mark(l, &l->begin);
+    if (l->now >= l->run_end && !l->stop_starting) {
+        if (l->o.steady)
+            set_mark(l, &l->end);
+        l->no_arrivals = true; /* those that wait for a connection are still served */
+        l->stop_starting = l->backlog_len == 0;
+    }
+    if (l->running == 0 && (l->stop_starting || l->quota == 0))
+        finish(l);
 }
 
 void drive_turn(struct load *l)
@@ -232,7 +300,13 @@ void drive_turn(struct load *l)
     l->now = now_ns();
     if (l->interrupted)
         l->stop_starting = true;
-    if (l->phase == PHASE_CONNECT) {
+    if (hopeless(l)) {
+        for (; l->backlog_len; l->backlog_len--)
+            load_error(l, "arrival:never_started");
+        if (l->phase != PHASE_RUN)
+            load_error(l, "unfinished");
+        finish(l);
+    } else if (l->phase == PHASE_CONNECT) {
         if (l->interrupted)
             finish(l);
         else
@@ -241,16 +315,7 @@ void drive_turn(struct load *l)
         if (l->running == 0 && (l->quota == 0 || l->stop_starting))
             begin_run(l);
     } else if (l->phase == PHASE_RUN) {
-        if (open_loop(l))
-            arrive(l);
-        if (l->now >= l->run_end && !l->stop_starting) {
-            l->stop_starting = true;
-            for (; l->backlog_len; l->backlog_len--)
-                load_error(l, "arrival:never_started");
-        }
-        bool over = l->running == 0 && (l->stop_starting || l->quota == 0);
-        if (over || (l->run_end != UINT64_MAX && l->now > l->run_end + l->o.drain_ms * 1000000))
-            finish(l);
+        turn_run(l);
     }
 }
 
@@ -258,10 +323,12 @@ uint64_t drive_next(struct load *l)
 {
     uint64_t next = ticks_next_ms(&l->ticks);
     next = next == UINT64_MAX ? next : next * 1000000;
-    if (open_loop(l) && !l->stop_starting && l->quota > l->backlog_len)
+    if (open_loop(l) && !l->stop_starting && !l->no_arrivals && l->quota > l->backlog_len)
         next = MIN(next, (uint64_t)l->next_arrival);
-    if (l->phase == PHASE_RUN && !l->stop_starting)
+    if (l->phase == PHASE_RUN && !l->stop_starting && !l->no_arrivals)
         next = MIN(next, l->run_end);
+    if (l->phase == PHASE_RUN && l->o.steady && !l->begin.set)
+        next = MIN(next, steady_from(l));
     return next;
 }
 
@@ -277,6 +344,7 @@ void drive_start(struct load *l)
     l->open_goal = l->o.churn ? 0 : l->o.idle ? l->o.sessions / l->o.steps : l->o.sessions;
     l->self = (struct proc_tree){.pids = {getpid()}, .n = 1};
     l->phase = PHASE_CONNECT;
+    l->now = l->last_news = l->last_progress = now_ns();
     find_server(l);
     sample(l, true, &l->at_first);
     ticks_arm(&l->ticks, &l->tick, l->ticks.now_ms + TICK_MS);

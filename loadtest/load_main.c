@@ -4,6 +4,7 @@
 #include "loadtest/load.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -22,7 +23,7 @@ static const struct arg_def options[] = {
         "http://127.0.0.1:8080 or https://...; a path in it replaces the mode's own"),
     OPT("mode", ARG_TEXT, mode, "MODE", "ws, chat-sse, responses-sse, chat-json or responses-json"),
     OPT("key", ARG_TEXT, key, "KEY", "sent as a bearer token"),
-    OPT("model", ARG_TEXT, model, "NAME", "\"mock:tokens=64,gap=20\" tells mock-llm how to answer"),
+    OPT("model", ARG_TEXT, model, "NAME", "\"mock:tokens=64+gap=20\" tells mock-llm how to answer"),
     OPT("body", ARG_TEXT, body, "FILE", "send this body instead of one made here"),
     OPT("prompt-bytes", ARG_COUNT, prompt_bytes, "N", "length of the user's text (64)"),
     OPT("expect-tokens", ARG_COUNT, expect_tokens, "N",
@@ -48,7 +49,10 @@ static const struct arg_def options[] = {
     OPT("hold", ARG_MS, hold_ms, "TIME", "idle: how long to hold a step before measuring (1 s)"),
     OPT("touch", ARG_FLAG, touch, NULL, "idle: one request on each session first"),
     OPT("sources", ARG_COUNT, sources, "N", "connect from 127.0.0.1 to 127.0.0.N in turn (1)"),
-    OPT("drain", ARG_MS, drain_ms, "TIME", "wait that long for what is unfinished at the end (30 s)"),
+    OPT("drain", ARG_MS, drain_ms, "TIME",
+        "wait that long for what is unfinished: after --duration, or since anything came (30 s)"),
+    OPT("steady", ARG_FLAG, steady, NULL,
+        "the server's costs from the end of --ramp to the end of --duration only"),
     OPT("server-pid", ARG_COUNT, server_pid, "PID", "measure that process and its children"),
     OPT("syscalls", ARG_FLAG, syscalls, NULL,
         "count its system calls too, where the kernel allows (slows it a little)"),
@@ -67,10 +71,25 @@ static volatile sig_atomic_t interrupted;
 static void on_signal(int number)
 {
     (void)number;
-    interrupted = 1;
+    interrupted = interrupted < 2 ? interrupted + 1 : 2;
 }
 
-/* http://ADDRESS:PORT/PATH; the address is a number, since a name would have to be looked up. */
+static bool look_up(char *address, struct load_target *t)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
+    char *colon = strrchr(address, ':');
+    *colon = '\0';
+    bool ok = getaddrinfo(address, colon + 1, &hints, &found) == 0 && found;
+    if (ok) {
+        memcpy(&t->address, found->ai_addr, found->ai_addrlen);
+        t->address_len = found->ai_addrlen;
+    }
+    if (found)
+        freeaddrinfo(found);
+    return ok;
+}
+
+/* http://HOST:PORT/PATH */
 static bool parse_url(const char *url, struct load_target *t)
 {
     static const char *const schemes[] = {"http://", "https://", "ws://", "wss://"};
@@ -93,7 +112,7 @@ static bool parse_url(const char *url, struct load_target *t)
         if (!colon || strchr(colon, ']'))
             (void)snprintf(address + strlen(address), sizeof(address) - strlen(address),
                            t->tls ? ":443" : ":80");
-        return address_parse(address, &t->address, &t->address_len);
+        return address_parse(address, &t->address, &t->address_len) || look_up(address, t);
     }
     return false;
 }
@@ -113,7 +132,7 @@ static const char *wrong_option(struct load *l)
 {
     const struct load_opts *o = &l->o;
     if (!o->url || !parse_url(o->url, &l->target))
-        return "--url: expected http(s)://ADDRESS:PORT";
+        return "--url: expected http(s)://HOST:PORT with a host that can be found";
     if (!parse_mode(o->mode, &l->mode))
         return "--mode: ws, chat-sse, responses-sse, chat-json or responses-json";
     if (o->sessions < 1 || o->sessions > MAX_SESSIONS)
@@ -128,6 +147,14 @@ static const char *wrong_option(struct load *l)
         return "--steps: 1 to 64, at most one a session";
     if (o->sources < 1 || o->sources > 250)
         return "--sources: 1 to 250";
+    if (o->rate > 0 && (o->think_ms || o->ramp_ms))
+        return "--rate says when requests start: no --think, no --ramp";
+    if (o->leavers > 0 && (l->mode == MODE_CHAT_JSON || l->mode == MODE_RESPONSES_JSON))
+        return "--leavers leave in the middle of a stream: not with JSON";
+    if (o->steady && (!o->duration_ms || o->ramp_ms >= o->duration_ms))
+        return "--steady wants a --duration longer than the --ramp";
+    if (o->syscalls && !o->server_pid)
+        return "--syscalls wants --server-pid";
     if (o->slow_bytes < 1 || o->slow_every_ms < 1)
         return "--slow-bytes and --slow-every: at least 1";
     return NULL;
@@ -163,7 +190,7 @@ static bool prepare(struct load *l)
     (void)sigaction(SIGTERM, &act, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)prctl(PR_SET_TIMERSLACK, 1000UL);
-    l->random = (l->o.seed + 1) * 0x9e3779b97f4a7c15u | 1;
+    l->random = l->arrival_random = (l->o.seed + 1) * 0x9e3779b97f4a7c15u | 1;
     choose_expected(l);
     if (l->target.tls) {
         static const unsigned char protocol[] = "\x08http/1.1";
@@ -185,7 +212,7 @@ static void run(struct load *l)
     struct epoll_event events[EVENTS];
     drive_start(l);
     while (l->phase != PHASE_OVER) {
-        l->interrupted = interrupted;
+        l->interrupted = (unsigned)interrupted;
         drive_turn(l);
         uint64_t next = drive_next(l), now = now_ns(), wait = next > now ? next - now : 0;
         struct timespec t = {(time_t)(wait / 1000000000), (long)(wait % 1000000000)};

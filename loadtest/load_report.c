@@ -1,4 +1,5 @@
 #include "loadtest/load.h"
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static double ms(uint64_t ns)
@@ -37,13 +38,18 @@ void report_progress(struct load *l)
         return;
     double seconds = (double)(l->now - l->last_progress) / 1e9;
     uint64_t tokens = l->stats.tokens >= l->last_tokens ? l->stats.tokens - l->last_tokens : 0;
-    (void)fprintf(
-        stderr,
-        "\r%-10s %6.1f s  %lu of %lu sessions  %lu in flight  %lu done  %.0f tokens/s  first p50 %.2f ms  "
-        "errors %lu \x1b[K",
+    char line[256];
+    struct winsize window = {.ws_col = 0};
+    (void)ioctl(STDERR_FILENO, TIOCGWINSZ, &window);
+    (void)snprintf(
+        line, sizeof(line),
+        "%-10s %6.1f s  %lu of %lu sessions  %lu in flight  %lu done  %.0f tokens/s  first p50 %.2f ms  "
+        "errors %lu",
         phases[l->phase], l->run_start ? (double)(l->now - l->run_start) / 1e9 : 0, l->ready, l->o.sessions,
         l->running, l->stats.ok, (double)tokens / seconds, ms(hist_quantile(&l->stats.first, 0.5)),
         error_total(l));
+    (void)fprintf(stderr, "\r%.*s\x1b[K", window.ws_col ? window.ws_col - 1 : 79,
+                  line); /* one that wraps piles up */
     l->last_tokens = l->stats.tokens;
     l->last_progress = l->now;
 }
@@ -87,25 +93,56 @@ static void json_steps(const struct load *l, FILE *f)
                   slope_bytes(l, false), slope_bytes(l, true));
 }
 
+/* A process of the tree may have ended meanwhile, and have taken what it had used along. */
+static uint64_t since(uint64_t later, uint64_t earlier)
+{
+    return later > earlier ? later - earlier : 0;
+}
+
 static uint64_t switches(const struct load *l)
 {
-    const struct proc_sample *a = &l->at_start, *b = &l->at_end;
-    return b->switches_voluntary - a->switches_voluntary + b->switches_forced - a->switches_forced;
+    const struct proc_sample *a = &l->begin.server, *b = &l->end.server;
+    return since(b->switches_voluntary, a->switches_voluntary) +
+           since(b->switches_forced, a->switches_forced);
+}
+
+static double server_cpu_us(const struct load *l)
+{
+    return (double)since(l->end.server.cpu_ns, l->begin.server.cpu_ns) / 1e3;
+}
+
+static uint64_t marked_tokens(const struct load *l)
+{
+    return since(l->end.tokens, l->begin.tokens);
+}
+
+static uint64_t marked_answers(const struct load *l)
+{
+    return since(l->end.answers, l->begin.answers);
+}
+
+/* Of the time in which the server was measured. */
+static double server_s(const struct load *l)
+{
+    return l->o.steady ? (double)since(l->end.at, l->begin.at) / 1e9 : wall_s(l);
 }
 
 static void json_server(const struct load *l, FILE *f)
 {
-    const struct proc_sample *a = &l->at_start, *b = &l->at_end;
-    double cpu_us = (double)(b->cpu_ns - a->cpu_ns) / 1e3;
+    const struct proc_sample *a = &l->begin.server, *b = &l->end.server;
+    double cpu_us = server_cpu_us(l);
     (void)fprintf(
         f,
-        ",\n  \"server\":{\n    \"cpu_s\":%.6f,\"user_s\":%.3f,\"system_s\":%.3f,\"cpu_us_per_request\":%.3f,"
+        ",\n  \"server\":{\n    "
+        "\"seconds\":%.4f,\"cpu_s\":%.6f,\"user_s\":%.3f,\"system_s\":%.3f,\"cpu_us_per_request\":%.3f,"
         "\"cpu_us_per_token\":%.4f",
-        cpu_us / 1e6, (double)(b->user_ms - a->user_ms) / 1e3, (double)(b->system_ms - a->system_ms) / 1e3,
-        per(cpu_us, l->stats.ok + l->stats.left), per(cpu_us, l->stats.tokens));
+        server_s(l), cpu_us / 1e6, (double)since(b->user_ms, a->user_ms) / 1e3,
+        (double)since(b->system_ms, a->system_ms) / 1e3, per(cpu_us, marked_answers(l)),
+        per(cpu_us, marked_tokens(l)));
+    (void)fprintf(f, ",\"tokens_per_s\":%.2f", server_s(l) > 0 ? (double)marked_tokens(l) / server_s(l) : 0);
     (void)fprintf(f, ",\n    \"switches_voluntary\":%lu,\"switches_forced\":%lu,\"switches_per_token\":%.4f",
-                  b->switches_voluntary - a->switches_voluntary, b->switches_forced - a->switches_forced,
-                  per((double)switches(l), l->stats.tokens));
+                  since(b->switches_voluntary, a->switches_voluntary),
+                  since(b->switches_forced, a->switches_forced), per((double)switches(l), marked_tokens(l)));
     if (l->counting)
         (void)fprintf(f, ",\n    \"syscalls\":%lu,\"syscalls_per_token\":%.4f,\"syscalls_per_request\":%.3f",
                       l->syscalls, per((double)l->syscalls, l->stats.tokens),
@@ -199,13 +236,13 @@ void report_text(const struct load *l, FILE *f)
     text_hist(f, "transit", &s->transit);
     if (!l->o.server_pid)
         return;
-    double cpu_us = (double)(l->at_end.cpu_ns - l->at_start.cpu_ns) / 1e3;
+    double cpu_us = server_cpu_us(l);
     (void)fprintf(
         f,
         "server: %.1f us CPU/request, %.2f us CPU/token; %lu context switches; RSS %lu KB (PSS %lu) before, "
         "%lu KB peak, in %u processes\n",
-        per(cpu_us, s->ok + s->left), per(cpu_us, s->tokens), switches(l), l->at_first.rss_kb,
-        l->at_first.pss_kb, l->peak.rss_kb, l->at_end.processes);
+        per(cpu_us, marked_answers(l)), per(cpu_us, marked_tokens(l)), switches(l), l->at_first.rss_kb,
+        l->at_first.pss_kb, l->peak.rss_kb, l->end.server.processes);
     if (l->counting)
         (void)fprintf(f, "server: %.3f system calls/token\n", per((double)l->syscalls, s->tokens));
     if (l->n_steps > 1)

@@ -39,14 +39,17 @@ void session_close(struct session *s)
 void session_drop(struct session *s, const char *why)
 {
     bool was_opening = !settled_state(s->state);
+    struct load *l = s->load;
     if (s->state == SESSION_CLOSED)
         return;
     session_close(s);
-    if (why && s->running == 0 && (was_opening || s->load->mode == MODE_WS))
-        load_error(s->load, why);
+    if (why && s->running == 0 && (was_opening || l->mode == MODE_WS || l->o.idle))
+        load_error(l, why);
+    if (!was_opening && l->o.idle)
+        l->ready--;
     if (was_opening)
         drive_settled(s);
-    for (uint64_t i = 0; i < s->load->o.lanes && s->running; i++) {
+    for (uint64_t i = 0; i < l->o.lanes && s->running; i++) {
         struct lane *n = &s->lanes[i];
         if (!n->running)
             continue;
@@ -104,6 +107,7 @@ void session_ready(struct session *s)
     struct load *l = s->load;
     s->state = SESSION_READY;
     l->stats.connects++;
+    l->last_news = l->now;
     hist_record(&l->stats.connect, l->now - s->connect_start);
     session_update(s);
     if (s->slow)
@@ -158,6 +162,7 @@ static bool feed(struct session *s, size_t len)
     bool kept = s->in.len > 0;
     uint32_t epoch = s->epoch;
     l->stats.bytes_in += len;
+    l->last_news = l->now;
     if (kept && buf_append(&s->in, l->room, len) != ERR_OK) {
         session_drop(s, "message:too_big");
         return false;

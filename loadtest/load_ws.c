@@ -12,7 +12,7 @@ static bool make_key(struct load *l)
     unsigned len;
     char text[64];
     for (unsigned i = 0; i < sizeof(nonce); i++)
-        nonce[i] = (unsigned char)(load_random(l) * 256);
+        nonce[i] = (unsigned char)(load_random(&l->random) * 256);
     (void)EVP_EncodeBlock((unsigned char *)l->ws_key, nonce, sizeof(nonce));
     int n = snprintf(text, sizeof(text), "%s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", l->ws_key);
     if (EVP_Digest(text, (size_t)n, digest, &len, EVP_sha1(), NULL) != 1)
@@ -70,7 +70,7 @@ bool ws_send(struct session *s, unsigned opcode, struct bytes payload)
         for (unsigned i = 0; i < bytes; i++)
             head[n++] = (unsigned char)(payload.len >> (8 * (bytes - 1 - i)));
     }
-    uint32_t random = (uint32_t)(load_random(s->load) * 4294967296.0);
+    uint32_t random = (uint32_t)(load_random(&s->load->random) * 4294967296.0);
     memcpy(mask, &random, sizeof(mask));
     memcpy(head + n, mask, sizeof(mask));
     if (buf_append(out, head, n + sizeof(mask)) != ERR_OK || buf_append_bytes(out, payload) != ERR_OK) {

@@ -7,7 +7,7 @@
 #include <nghttp2/nghttp2.h>
 
 /* How an answer shall be: the command line's defaults, changed by the request's model name
- * ("mock:tokens=64,gap=20"). */
+ * ("mock:tokens=64+gap=20"; commas do as well, but proxies take them for lists of models). */
 struct answer_spec {
     uint32_t tokens, size; /* size: bytes of a token's text */
     uint32_t latency_ms, gap_ms, jitter_ms;

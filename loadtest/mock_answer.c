@@ -9,7 +9,7 @@ static uint64_t gap_of(struct answer *a)
         return a->spec.gap_ms;
     double swing = (mock_random(a->loop) * 2 - 1) * (double)a->spec.jitter_ms;
     double gap = (double)a->spec.gap_ms + swing;
-    return gap > 0 ? (uint64_t)gap : 0;
+    return gap > 0 ? (uint64_t)(gap + 0.5) : 0;
 }
 
 static void forget(struct answer *a)

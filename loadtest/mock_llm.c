@@ -38,8 +38,9 @@ static const struct arg_def options[] = {
 static const char usage[] =
     "mock-llm: POST /v1/chat/completions and /v1/responses, over HTTP/1.1 and HTTP/2.\n"
     "A request's model may change the settings for itself: "
-    "\"mock:tokens=64,gap=20,latency=200,size=8,jitter=5,"
-    "error=0.1,cut=0.1,stamp=1\".\nTokens are numbered: \"t000000 t000001 ...\". SIGTERM ends it with a JSON "
+    "\"mock:tokens=64+gap=20+latency=200+size=8+jitter=5"
+    "+error=0.1+cut=0.1+stamp=1\".\nTokens are numbered: \"t000000 t000001 ...\". SIGTERM ends it with a "
+    "JSON "
     "line of counts.";
 
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
@@ -105,7 +106,7 @@ static bool open_listeners(const struct mock_opts *o, struct mock_loop *loops)
         return false;
     }
     for (unsigned i = 0; i < o->threads; i++) {
-        loops[i].listener = listen_tcp((struct sockaddr *)&address, len, BACKLOG);
+        loops[i].listener = listen_tcp((struct sockaddr *)&address, len, BACKLOG, o->threads > 1);
         if (loops[i].listener < 0) {
             perror(o->listen);
             return false;

@@ -62,8 +62,9 @@ static bool parse_pair(struct bytes pair, struct answer_spec *spec)
 bool mock_spec_parse(struct bytes list, struct answer_spec *spec)
 {
     while (list.len) {
-        const char *comma = memchr(list.data, ',', list.len);
-        size_t len = comma ? (size_t)(comma - list.data) : list.len;
+        size_t len = 0;
+        while (len < list.len && list.data[len] != ',' && list.data[len] != '+')
+            len++;
         if (!parse_pair(bytes_of(list.data, len), spec))
             return false;
         list = bytes_skip(list, len + 1);

@@ -82,18 +82,18 @@ verdict "a lost token is found" $?
 load --url "http://127.0.0.1:$mock" --model mock:tokens=11 --expect-tokens 10 --requests 3
 [ $? -eq 1 ] && [ "$(number extra)" = 3 ]
 verdict "a token too many is found" $?
-load --url "http://127.0.0.1:$mock" --model mock:tokens=20,cut=1 --requests 4
+load --url "http://127.0.0.1:$mock" --model mock:tokens=20+cut=1 --requests 4
 [ $? -eq 1 ] && [ "$(number ok)" = 0 ]
 verdict "a cut answer is no answer, on the direct call" $?
 for mode in ws chat-sse chat-json responses-sse responses-json; do
-    load --url "http://127.0.0.1:$sluice" --mode "$mode" --model mock:tokens=20,gap=1,cut=1 --requests 4 --allow-errors &&
+    load --url "http://127.0.0.1:$sluice" --mode "$mode" --model mock:tokens=20+gap=1+cut=1 --requests 4 --allow-errors &&
         [ "$(number ok)" = 0 ] && [ "$(number failed)" = 4 ]
     verdict "a provider that breaks off is never a whole answer: $mode" $?
-    load --url "http://127.0.0.1:$sluice" --mode "$mode" --model mock:tokens=20,gap=1 --sessions 4 --requests 20 &&
+    load --url "http://127.0.0.1:$sluice" --mode "$mode" --model mock:tokens=20+gap=1 --sessions 4 --requests 20 &&
         [ "$(number ok)" = 20 ]
     verdict "and the gateway answers on: $mode" $?
 done
-load --url "http://127.0.0.1:$sluice" --mode ws --model mock:tokens=40,gap=2,jitter=2 --sessions 12 --requests 48 --leavers 0.4 &&
+load --url "http://127.0.0.1:$sluice" --mode ws --model mock:tokens=40+gap=2+jitter=2 --sessions 12 --requests 48 --leavers 0.4 &&
     [ "$(number failed)" = 0 ] && [ "$(number left)" -gt 0 ]
 verdict "clients that leave in the middle disturb nobody" $?
 load --url "http://127.0.0.1:$sluice" --mode ws --key sk-wrong --model mock --requests 1 --allow-errors

@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -31,11 +32,12 @@ def python_packages(venv, wanted):
 
 
 class Candidate:
-    """`start` answers a running server: url(tls) and pid (None: not ours to measure)."""
+    """`start` makes a server run that takes what the case asks for: url(tls) and pid (None: not ours to measure)."""
 
     websocket = False
     on_demand = False  # only when named
     tls = False
+    only_tls = False
     measured = True
     name = ""
     what = ""
@@ -50,7 +52,7 @@ class Candidate:
     def version(self):
         return ""
 
-    def start(self):
+    def start(self, case):
         raise NotImplementedError
 
     def stop(self):
@@ -71,7 +73,7 @@ class Direct(Candidate):
     what = "the load client on the mock provider itself: the floor of every latency; its CPU is the mock's"
     tls = True
 
-    def start(self):
+    def start(self, case):
         pass
 
     def stop(self):
@@ -126,7 +128,7 @@ limits:
   max_lanes_per_session: 64
 """
 
-    def start(self):
+    def start(self, case):
         path = self.context.work / "sluice.yaml"
         path.write_text(self.config())
         self.server = Server(self.name, [self.binary, "serve", "--config", path], self.context.work,
@@ -179,13 +181,15 @@ class Nginx(Candidate):
     def version(self):
         return command_output(self.binary, "-v")
 
-    def start(self):
+    def start(self, case):
         c = self.context
         self.port, self.tls_port = free_port(), free_port()
         directory = c.work / "nginx"
         directory.mkdir(exist_ok=True)
         (directory / "logs").mkdir(exist_ok=True)
-        values = {"WORKERS": c.workers, "DIR": directory, "UPSTREAM": c.mock_address, "PORT": self.port,
+        # Each request may need two. A larger table than that would only make it bigger.
+        files = min(2 * case.connections + 1024, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+        values = {"WORKERS": c.workers, "FILES": files, "CONNECTIONS": files - 32, "DIR": directory, "UPSTREAM": c.mock_address, "PORT": self.port,
                   "TLS_PORT": self.tls_port, "CERT": c.certificate, "KEY": c.certificate_key}
         text = (HERE / "baselines/nginx/nginx.conf.in").read_text()
         for name, value in values.items():
@@ -226,7 +230,7 @@ class Gin(Candidate):
         built = [command_output(go, "version", str(self.binary)).split(": ")[-1]] if go else []
         return ", ".join([f"{name.split('/')[-1]} {version}" for name, version in modules] + built)
 
-    def start(self):
+    def start(self, case):
         self.port = free_port()
         env = {"LISTEN": f"127.0.0.1:{self.port}", "UPSTREAM_URL": self.context.mock_url, "API_KEY": KEY}
         if self.context.gomaxprocs:
@@ -254,7 +258,7 @@ class FastAPI(Candidate):
             return ""
         return ", ".join(f"{n} {versions[n]}" for n in wanted if n in versions)
 
-    def start(self):
+    def start(self, case):
         self.port = free_port()
         env = {"UPSTREAM_URL": self.context.mock_url, "API_KEY": KEY, "PYTHONDONTWRITEBYTECODE": "1"}
         self.server = Server(
@@ -269,18 +273,20 @@ class Also(Candidate):
 
     def __init__(self, context, spec):
         name, _, rest = spec.partition("=")
-        parts = rest.split(",")
-        if not name or not parts[0].startswith("http"):
+        url, key, pid = (rest.split(",") + ["", ""])[:3]
+        if not name or not url.startswith("http") or (pid and not pid.isdigit()):
             raise SystemExit(f"--also: expected NAME=URL[,KEY[,PID]], not {spec}")
-        self.name, self.base = name, parts[0].rstrip("/")
-        self.key = parts[1] if len(parts) > 1 else KEY
-        self.process = int(parts[2]) if len(parts) > 2 else None
+        if name in {c.name for c in BUILT_IN}:
+            raise SystemExit(f"--also: {name} is the name of a built-in candidate")
+        self.name, self.base = name, url.rstrip("/").removesuffix("/v1")
+        self.key = key or KEY
+        self.process = int(pid) if pid else None
         self.measured = self.process is not None
-        self.tls = self.base.startswith("https")
-        self.what = f"named on the command line: {self.base}" + ("" if self.measured else " (latencies only: no PID given)")
+        self.tls = self.only_tls = self.base.startswith("https")
+        self.what = f"named on the command line, and not started anew for each run: {self.base}" + ("" if self.measured else " (latencies only: no PID given)")
         super().__init__(context)
 
-    def start(self):
+    def start(self, case):
         pass
 
     def stop(self):

@@ -1,6 +1,7 @@
 """Runs cases: each candidate in turn, and all turns again (A B A B), each time a fresh server."""
 
 import json
+import shlex
 import statistics
 import subprocess
 import sys
@@ -30,6 +31,8 @@ METRICS = {  # name -> (path in the load client's JSON, title, unit, lower is be
     "session_bytes": (("server", "rss_bytes_per_session"), "RSS per session", "B", True),
     "session_pss_bytes": (("server", "pss_bytes_per_session"), "PSS per session", "B", True),
     "switches_per_token": (("server", "switches_per_token"), "context switches per token", "", True),
+    "tokens_per_s": (("server", "tokens_per_s"), "tokens", "/s", False),
+    "syscalls_per_request": (("server", "syscalls_per_request"), "system calls per request", "", True),
     "syscalls_per_token": (("server", "syscalls_per_token"), "system calls per token", "", True),
     "busy": (("server", "busy"), "CPU used, of one core", "%", True),
     "pace": (("pace",), "whole answer p50, of the ideal", "", True),
@@ -109,15 +112,15 @@ class Background:
         return None if alive and "error" not in self.server.log.read_text() else "idle sessions were lost"
 
 
-def measure(context, case, candidate):
+def measure(context, case, candidate, turn=0):
     """One run: the load client's JSON, and what to tell of it."""
     out = context.work / "load.json"
     out.unlink(missing_ok=True)
-    candidate.start()
+    candidate.start(case)
     background, result = None, {}
     try:
         background = Background(context, case, candidate)
-        command = load_command(context, case, candidate, out)
+        command = load_command(context, case, candidate, out, ["--seed", turn + 1])
         all_before, stolen_before = processor_time()
         done = subprocess.run(command, capture_output=True, text=True, timeout=900)
         all_after, stolen_after = processor_time()
@@ -127,10 +130,12 @@ def measure(context, case, candidate):
             result["pace"] = result["answer_ms"]["p50"] / case.ideal_ms
         if result.get("deltas"):
             result["tokens_per_event"] = result["tokens"] / result["deltas"]
-        if result.get("server") and result.get("wall_s"):
-            result["server"]["busy"] = 100 * result["server"]["cpu_s"] / result["wall_s"]
+        if result.get("server", {}).get("seconds"):
+            result["server"]["busy"] = 100 * result["server"]["cpu_s"] / result["server"]["seconds"]
+        if context.syscalls and "syscalls" not in result.get("server", {}) and done.stderr:
+            warn(f"  {done.stderr.strip()}")
         result["exit"] = done.returncode
-        result["command"] = " ".join(["sluice-load", *command[1:]])
+        result["command"] = shlex.join(["sluice-load", *command[1:]])
         if done.returncode and not result.get("errors"):
             result["errors"] = {(done.stderr.strip() or "the load client failed")[-200:]: 1}
     finally:
@@ -149,6 +154,8 @@ def value(result, metric):
 
 
 def why_not(case, candidate):
+    if not case.tls and candidate.only_tls:
+        return "speaks TLS only"
     if case.tls and not candidate.tls:
         return "has no TLS of its own here"
     if ("ws" if candidate.websocket else "http") not in case.mode:
@@ -180,7 +187,11 @@ class Race:
         results = {}
         for candidate in self.racing:
             started = time.monotonic()
-            result = results[candidate.name] = measure(context, self.case, candidate)
+            try:
+                result = measure(context, self.case, candidate, turn)
+            except (RuntimeError, OSError, subprocess.SubprocessError) as e:
+                result = {"exit": 1, "errors": {str(e).strip()[-300:]: 1}}
+            results[candidate.name] = result
             echo(f"  {self.case.key:32} run {turn + 1}/{turns}  {candidate.name:12} {summary(result, self.case.idle)}  "
                  f"({time.monotonic() - started:.1f} s)")
         if self.case.windows:
@@ -207,14 +218,15 @@ QUIET_LEAST = 3
 
 
 def counted(case, results):
-    """The results that the figures are made of: of many windows those that the host left alone, or else all."""
+    """(the results that the figures are made of, what to say of windows): of many windows those that the host left
+    alone, or all when those are too few."""
     if not case.windows:
-        return results
+        return results, None
     turns = list(zip(*results.values()))
     quiet = [i for i, turn in enumerate(turns) if all(r.get("stolen", 0) <= QUIET for r in turn)]
-    if len(quiet) < QUIET_LEAST:
-        return results
-    return {name: [runs[i] for i in quiet] for name, runs in results.items()}
+    enough = len(quiet) >= min(QUIET_LEAST, len(turns))
+    told = (len(quiet), len(turns), enough)
+    return {name: [runs[i] for i in quiet] if enough else runs for name, runs in results.items()}, told
 
 
 def summary(result, idle):
@@ -239,7 +251,7 @@ def reduce(results, measured):
         if metric in OF_SERVER and not measured:
             continue
         values = [v for r in results if isinstance(v := value(r, metric), (int, float))]
-        if values and any(values):
+        if values and (any(values) or metric in ("session_bytes", "session_pss_bytes")):
             reduced[metric] = {"median": statistics.median(values), "min": min(values), "max": max(values),
                                "runs": len(values)}
     return reduced
@@ -247,7 +259,7 @@ def reduce(results, measured):
 
 def correct(results):
     """No run failed, and none had a wrong token."""
-    return all(r.get("exit") == 0 and r.get("correct") for r in results)
+    return bool(results) and all(r.get("exit") == 0 and r.get("correct") for r in results)
 
 
 def warn(text):

@@ -112,7 +112,7 @@ def count_syscalls(context, candidate, case):
     context.syscalls = True
     subprocess.run(measure.load_command(context, case, candidate, out, ["--duration", "3s"]))
     context.syscalls = False
-    return json.loads(out.read_text())["server"].get("syscalls_per_token", 0)
+    return json.loads(out.read_text())["server"].get("syscalls_per_token")
 
 
 def record(o, context, candidate, case, recording):
@@ -143,7 +143,7 @@ def show(o, candidate, case, result, syscalls, recording):
     per_token = server["cpu_us_per_token"]
     print(f"{candidate.name}, {case.label}: {result['ok']} answers, {result['tokens']} tokens; "
           f"{server['cpu_us_per_request']:.0f} us CPU an answer, {per_token:.2f} us a token, "
-          f"{syscalls:.2f} system calls a token, {result['tokens'] / result['deltas']:.2f} tokens an "
+          f"{'not counted:' if syscalls is None else f'{syscalls:.2f}'} system calls a token, {result['tokens'] / result['deltas']:.2f} tokens an "
           f"event; {total} samples.\nAnswers took {result['answer_ms']['p50']:.0f} ms (p50)"
           + (f"; at pace they take {case.ideal_ms:.0f} ms" if case.ideal_ms else "") + ".\n")
     print("| where | share | us a token |\n|---|---|---|")
@@ -192,7 +192,9 @@ def main():
         try:
             context.start_mock()
             candidate = kinds[o.candidate](context)
-            candidate.start()
+            if reason := measure.why_not(case, candidate):
+                raise SystemExit(f"{o.candidate} {reason}")
+            candidate.start(case)
             try:
                 syscalls = count_syscalls(context, candidate, case)
                 result = record(o, context, candidate, case, recording)

@@ -9,7 +9,7 @@ SHOWN = {  # scenario -> the metrics of its table
     "article": ["cpu_us_per_request", "requests_per_s", "answer_p50", "answer_p99", "idle_rss_kb", "peak_rss_kb"],
     "stream": ["cpu_us_per_token", "busy", "pace", "tokens_per_event", "switches_per_token", "first_p50", "first_p99", "gap_p99",
                "peak_rss_kb"],
-    "width": ["cpu_us_per_token", "busy", "pace", "tokens_per_event", "switches_per_token", "gap_p99", "peak_rss_kb"],
+    "width": ["cpu_us_per_token", "tokens_per_s", "busy", "pace", "tokens_per_event", "switches_per_token", "gap_p99", "peak_rss_kb"],
     "added": ["first_p50", "first_p99", "added_p50", "added_p99", "transit_p50", "transit_p99", "cpu_us_per_token", "busy"],
     "idle": ["session_bytes", "session_pss_bytes", "idle_rss_kb", "idle_largest_kb", "idle_pss_kb", "peak_rss_kb"],
     "churn": ["cpu_us_per_request", "requests_per_s", "answer_p50", "answer_p99"],
@@ -61,13 +61,14 @@ def title(metric):
 
 
 def columns(case):
-    wanted = SHOWN[case["scenario"]] + ["syscalls_per_token"]
+    calls = "syscalls_per_request" if case["scenario"] in ("article", "churn") else "syscalls_per_token"
+    wanted = SHOWN[case["scenario"]] + [calls]
     return [m for m in wanted if any(m in c["metrics"] for c in case["candidates"].values())]
 
 
 LATE = 1.1
-LATE_NOTE = ("* late: the machine could not keep the pace, so that tokens came in bunches, which makes each of them cheaper; "
-             "compare such a figure only with others as late.")
+LATE_NOTE = ("* late: the server or the machine could not keep the pace. Tokens that come in bunches are cheaper: compare such a figure "
+             "only with others as late.")
 
 
 def late(candidate):
@@ -101,7 +102,9 @@ def windows(case):
     """Says how many of a case's windows count."""
     if not case["windows"]:
         return ""
-    quiet, all_of_them = case["windows"]
+    quiet, all_of_them, usable = case["windows"]
+    if not usable:
+        return f"The host left only {quiet} of {all_of_them} windows alone, so all of them count."
     if quiet < all_of_them:
         return f"{quiet} of {all_of_them} windows count; from the others the host took too much."
     return f"All {all_of_them} windows count."
@@ -180,7 +183,7 @@ def bars(case, metric):
         return ""
     top = max(m["max"] for _, m in rows) or 1
     width, left, step = 640, 110, 26
-    scale = (width - left - 150) / top
+    scale = (width - left - 210) / top
     out = [f'<svg viewBox="0 0 {width} {step * len(rows) + 6}" role="img" aria-label="{html.escape(title(metric))}">']
     for i, (name, m) in enumerate(rows):
         y = i * step + 4
@@ -269,7 +272,7 @@ def case_html(key, case):
         out.append(f'<tr><th>{e(shown_name(name, c))}</th>{cells}<td class="{"ok" if c["correct"] else "bad"}">{e(verdict(c))}</td></tr>')
     out.append("</tbody></table>")
     out += [f'<p class="how">{e(note)}</p>' for note in notes(case)]
-    commands = "\n".join(f"{name}: {c['runs'][0]['command']}" for name, c in case["candidates"].items() if c["runs"])
+    commands = "\n".join(f"{name}: {c['runs'][0].get('command', '')}" for name, c in case["candidates"].items() if c["runs"])
     return "".join(out) + f"<details><summary>the commands</summary><pre>{e(commands)}</pre></details></section>"
 
 

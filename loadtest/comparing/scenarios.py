@@ -20,7 +20,7 @@ SIZES = {
                    burst=dict(sessions=100, tokens=1000, every=400, seconds=5),
                    slow=dict(sessions=1000, readers=[0, 1], seconds=8), lanes=dict(sessions=40, seconds=8)),
     "full": dict(article=dict(requests=10000, sessions=[100, 500], latency=200), stream=[200, 1000, 5000],
-                 stream_tls=[1000], seconds=10, gap=20, latency=200, width=dict(sessions=[200, 1000, 5000], rate=20000, seconds=20),
+                 stream_tls=[1000], seconds=10, gap=20, latency=200, width=dict(sessions=[200, 1000, 5000], rate=20000, seconds=10),
                  added=dict(rates=[150, 1000], seconds=2, windows=6), idle=[MOST_IDLE], idle_tls=[MOST_IDLE], idle_hold=2000,
                  churn=dict(requests=40000, sessions=50), churn_idle=[15000],
                  burst=dict(sessions=1000, tokens=1000, every=4000, seconds=12),
@@ -47,6 +47,11 @@ class Case:
     skip: dict = field(default_factory=dict)  # candidate name -> reason
 
     @property
+    def connections(self):
+        """As many as a server must be able to take."""
+        return int(self.args[self.args.index("--sessions") + 1]) + self.background
+
+    @property
     def key(self):
         return f"{self.scenario} {self.label}".strip()
 
@@ -56,7 +61,7 @@ JSON = {"http": "chat-json", "ws": "ws"}
 
 
 def model(**settings):
-    return "mock:" + ",".join(f"{k}={v}" for k, v in settings.items())
+    return "mock:" + "+".join(f"{k}={v}" for k, v in settings.items())
 
 
 def article(s):
@@ -80,8 +85,8 @@ def article(s):
 def paced(sessions, gap, latency, seconds):
     """(arguments, ideal time) of clients that ask for one answer after another, their starts spread over one answer's time."""
     ideal = latency + (STREAM_TOKENS - 1) * gap
-    return ["--model", model(tokens=STREAM_TOKENS, gap=gap, latency=latency), "--sessions", sessions, "--duration", f"{seconds}s",
-            "--ramp", f"{ideal}ms"], ideal
+    return ["--model", model(tokens=STREAM_TOKENS, gap=gap, latency=latency), "--sessions", sessions, "--duration",
+            f"{int(seconds * 1000)}ms", "--ramp", f"{ideal}ms"], ideal
 
 
 def stream(s):
@@ -106,12 +111,12 @@ def width(s):
     cases = []
     for n in w["sessions"]:
         gap = n * 1000 // w["rate"]
-        args, ideal = paced(n, gap, s["latency"], w["seconds"])
+        args, ideal = paced(n, gap, gap, STREAM_TOKENS * gap / 1000 + w["seconds"])
         cases.append(Case(
             "width", f"{n} streams", "Does a token cost more when it is one of many streams?",
-            f"{n} clients with a token each {gap} ms: the same {w['rate']} tokens a second whatever their number, so that only the "
-            f"number of streams differs; answers of {STREAM_TOKENS} tokens, {w['seconds']} s.",
-            SSE, args, size=n, ideal_ms=ideal,
+            f"{n} clients with a token each {gap} ms: about {w['rate']} tokens a second whatever their number, so that only the "
+            f"number of streams differs; answers of {STREAM_TOKENS} tokens. Measured for {w['seconds']} s from when all have begun.",
+            SSE, [*args, "--steady"], size=n, ideal_ms=ideal,
             skip={"fastapi": "it cannot keep that rate"} if w["rate"] > 5000 else {}))
     return cases
 
@@ -164,7 +169,8 @@ def burst(s):
         cases.append(Case(
             "burst", "5 % slow readers" if slow else "all fast", "Do slow readers disturb the fast ones?",
             f"{b['sessions']} clients, answers of {b['tokens']} tokens sent all at once {b['every']} ms after each request"
-            + ("; 5 % of the clients read 4 KiB each 100 ms, and are not in the latencies." if slow else "."),
+            + ("; 5 % of the clients read 4 KiB each 100 ms, and are not in the latencies. A gateway that sends waiting tokens as "
+               "one has less to send them, and is done earlier." if slow else "."),
             SSE, ["--model", model(tokens=b["tokens"], latency=b["every"]), "--sessions", b["sessions"], "--duration",
                   f"{b['seconds']}s", "--ramp", f"{b['every']}ms", "--slow-readers", slow, "--drain", "120s"], size=int(slow * 100),
             skip={"fastapi": "it is saturated by the relay of single lines"} if b["sessions"] > 50 else {}))

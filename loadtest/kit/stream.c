@@ -177,13 +177,14 @@ bool stream_wants_write(const struct stream *s)
     return s->tls_wants_write || (s->out.len > 0 && !s->handshaking);
 }
 
-int listen_tcp(const struct sockaddr *address, socklen_t len, int backlog)
+int listen_tcp(const struct sockaddr *address, socklen_t len, int backlog, bool shared)
 {
-    int on = 1, fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int on = 1, share = shared,
+        fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 || bind(fd, address, len) < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &share, sizeof(share)) < 0 || bind(fd, address, len) < 0 ||
         listen(fd, backlog) < 0) {
         int saved = errno;
         close(fd);

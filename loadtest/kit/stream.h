@@ -29,8 +29,8 @@ enum err stream_flush(struct stream *s) MUST_USE;
 /* The epoll events to wait for, beside reading. */
 bool stream_wants_write(const struct stream *s);
 
-/* A listening TCP socket with SO_REUSEPORT; -1 with errno. */
-int listen_tcp(const struct sockaddr *address, socklen_t len, int backlog);
+/* A listening TCP socket; -1 with errno. `shared`: with SO_REUSEPORT, one of several on its port. */
+int listen_tcp(const struct sockaddr *address, socklen_t len, int backlog, bool shared);
 /* "127.0.0.1:8080" or "[::1]:0". */
 bool address_parse(const char *text, struct sockaddr_storage *ret_address, socklen_t *ret_len) MUST_USE;
 /* The port that a socket is bound to. */
