@@ -269,14 +269,16 @@ static uint64_t steady_from(const struct load *l)
     return l->run_start + l->o.ramp_ms * 1000000;
 }
 
-/* Nothing more is started, or nothing has come for so long that nothing will. */
+/* Something is waited for, and nothing has come for so long that nothing will. While a --duration runs, that
+ * is the user's own affair. */
 static bool hopeless(const struct load *l)
 {
     const uint64_t patience = l->o.drain_ms * 1000000;
-    bool ending = l->stop_starting || l->no_arrivals || l->quota == 0 || l->phase != PHASE_RUN;
+    bool limited = l->stop_starting || l->no_arrivals || l->phase != PHASE_RUN || !l->o.duration_ms;
+    bool waits = (l->running > 0 || l->phase == PHASE_CONNECT) && !list_linked(&l->hold.node_);
     if (l->interrupted > 1 || (l->run_end != UINT64_MAX && l->run_end && l->now > l->run_end + patience))
         return true;
-    return ending && !list_linked(&l->hold.node_) && l->now > l->last_news + patience;
+    return limited && waits && l->now > l->last_news + patience;
 }
 
 static void turn_run(struct load *l)

@@ -140,6 +140,7 @@ void lane_start(struct lane *n, uint64_t intended)
         s->running++;
         l->running++;
         l->stats.started++;
+        l->last_news = l->now;
         answer_begin(n);
     }
     if (s->state == SESSION_CLOSED)

@@ -100,6 +100,32 @@ load --url "http://127.0.0.1:$sluice" --mode ws --key sk-wrong --model mock --re
 [ "$(number ok)" = 0 ] && grep -q '"upgrade:401"' "$work/load.json"
 verdict "a wrong key is refused" $?
 
+# A server that accepts, and then keeps silent or hangs up.
+stranger() { # silent|rude
+    exec {port}< <(exec python3 -c '
+import socket, sys
+s, held = socket.create_server(("127.0.0.1", 0)), []
+print(s.getsockname()[1], flush=True)
+while True:
+    held.append(s.accept()[0])
+    if sys.argv[1] == "rude":
+        held.pop().close()' "$1" 2>/dev/null)
+    pids+=($!)
+    read -r stranger <&"$port"
+}
+
+stranger silent
+load --url "http://127.0.0.1:$stranger" --model mock --requests 2 --drain 300ms
+[ $? -eq 1 ] && grep -q '"unfinished":1' "$work/load.json"
+verdict "a server that never answers is given up" $?
+load --url "http://127.0.0.1:$stranger" --model mock --warmup 1 --duration 1s --drain 300ms
+[ $? -eq 1 ] && grep -q '"unfinished":' "$work/load.json"
+verdict "and in the warm-up too" $?
+stranger rude
+load --url "http://127.0.0.1:$stranger" --mode chat-json --model mock --idle --sessions 5 --steps 1 --hold 300ms
+[ $? -eq 1 ] && grep -q '"closed:by_server":5' "$work/load.json"
+verdict "an idle session that the server closes is not held" $?
+
 kill -TERM $sluice_pid
 wait $sluice_pid
 status=$?
