@@ -30,7 +30,7 @@ static void flush_dirty(struct server *s)
         buf_free(&s->out);
 }
 
-/* A token waits for the eight behind it, not for the hundred. */
+/* A token waits for seven others, not for a hundred. */
 void server_flush_crowd(struct server *s)
 {
     if (s->n_marked >= FLUSH_CROWD && s->phase != SERVER_CLOSED)

@@ -1,7 +1,7 @@
 /* Answers over plain HTTP/1.1. curl finds the provider and connects; from then on the socket is ours: one
- * recv a token, and nothing else. For a minute further connections go straight to where curl's led. libuv
- * watches it for reading from its first to its last day, so that nothing is re-armed between tokens and an
- * idle connection that its provider closes is known at once. */
+ * recv a token, and nothing else. libuv watches it for reading from its first to its last day, so that
+ * nothing is re-armed between tokens and an idle connection that its provider closes is known at once. For a
+ * minute further connections go straight to where curl's led. */
 #include "common/log.h"
 #include "gateway/upstream/internal.h"
 #include <assert.h>

@@ -119,7 +119,7 @@ keys:
   - name: load
     plaintext: "{KEY}"
     models: ["*"]
-timeouts: {{keep_alive: 10m, write: 60s}}
+timeouts: {{handshake: 60s, keep_alive: 10m, write: 60s}}
 limits:
   max_sessions: 1000000
   max_sessions_per_address: 1000000
@@ -187,10 +187,11 @@ class Nginx(Candidate):
         directory = c.work / "nginx"
         directory.mkdir(exist_ok=True)
         (directory / "logs").mkdir(exist_ok=True)
-        # Each request may need two. A larger table than that would only make it bigger.
+        # A request may need two connections; a larger table would only make it bigger.
         files = min(2 * case.connections + 1024, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-        values = {"WORKERS": c.workers, "FILES": files, "CONNECTIONS": files - 32, "DIR": directory, "UPSTREAM": c.mock_address, "PORT": self.port,
-                  "TLS_PORT": self.tls_port, "CERT": c.certificate, "KEY": c.certificate_key}
+        values = {"WORKERS": c.workers, "FILES": files, "CONNECTIONS": files - 32, "DIR": directory,
+                  "UPSTREAM": c.mock_address, "PORT": self.port, "TLS_PORT": self.tls_port, "CERT": c.certificate,
+                  "KEY": c.certificate_key}
         text = (HERE / "baselines/nginx/nginx.conf.in").read_text()
         for name, value in values.items():
             text = text.replace(f"@{name}@", str(value))
@@ -283,7 +284,9 @@ class Also(Candidate):
         self.process = int(pid) if pid else None
         self.measured = self.process is not None
         self.tls = self.only_tls = self.base.startswith("https")
-        self.what = f"named on the command line, and not started anew for each run: {self.base}" + ("" if self.measured else " (latencies only: no PID given)")
+        self.what = f"named on the command line, and not started anew for each run: {self.base}"
+        if not self.measured:
+            self.what += " (latencies only: no PID given)"
         super().__init__(context)
 
     def start(self, case):

@@ -143,8 +143,8 @@ def show(o, candidate, case, result, syscalls, recording):
     per_token = server["cpu_us_per_token"]
     print(f"{candidate.name}, {case.label}: {result['ok']} answers, {result['tokens']} tokens; "
           f"{server['cpu_us_per_request']:.0f} us CPU an answer, {per_token:.2f} us a token, "
-          f"{'not counted:' if syscalls is None else f'{syscalls:.2f}'} system calls a token, {result['tokens'] / result['deltas']:.2f} tokens an "
-          f"event; {total} samples.\nAnswers took {result['answer_ms']['p50']:.0f} ms (p50)"
+          f"{'no count of' if syscalls is None else f'{syscalls:.2f}'} system calls a token, "
+          f"{result['tokens'] / result['deltas']:.2f} tokens an event; {total} samples.\nAnswers took {result['answer_ms']['p50']:.0f} ms (p50)"
           + (f"; at pace they take {case.ideal_ms:.0f} ms" if case.ideal_ms else "") + ".\n")
     print("| where | share | us a token |\n|---|---|---|")
     groups = collections.Counter()

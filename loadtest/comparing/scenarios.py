@@ -3,8 +3,9 @@
 import resource
 from dataclasses import dataclass, field
 
-# As many sessions as one process may have descriptors, less what it needs for itself; more than 50,000 tell nothing new.
-MOST_IDLE = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 51000) - 1000
+# As many sessions as a process may have descriptors, but for what it needs itself: nginx begins to close idle connections when
+# fewer than a sixteenth are free, and Gin keeps some to the model. More than 50,000 tell nothing new.
+MOST_IDLE = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1] * 17 // 20, 50000)
 STREAM_TOKENS = 64
 
 SIZES = {
