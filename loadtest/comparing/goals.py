@@ -62,7 +62,7 @@ def table(cases):
 def _added(cases):
     rates = sorted(_of(cases, "added"), key=lambda k: cases[k]["size"])
     rows = []
-    for key in rates[-1:]:
+    for key in rates[1:] or rates:
         for ours in ("sluice-ws", "sluice-http"):
             for metric, limit in (("added_p50", 0.3), ("added_p99", 1.0)):
                 m = cases[key]["candidates"].get(ours, {}).get("metrics", {}).get(metric)
