@@ -36,7 +36,8 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
             conn_closed(c);
         return 0;
     case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
-        tls_tune(user);
+        /* The context that a vhost under way is made with; there is no other way to it. */
+        ((struct listener *)lws_vhost_user(lws_get_vhost(wsi)))->ssl_ctx = user;
         return 0;
     default:
         return 0;
@@ -57,12 +58,14 @@ static void on_log(int level, const char *line)
         LOG_DEBUG("libwebsockets says=\"%.*s\"", n, line);
 }
 
-static struct lws_vhost *make_vhost(struct server *s, size_t i, const struct config_listener *cfg)
+static struct lws_vhost *make_vhost(struct server *s, size_t i, struct listener *l)
 {
+    const struct config_listener *cfg = l->cfg;
     struct lws_context_creation_info info = {0};
     char name[32];
     snprintf(name, sizeof(name), "listen-%zu", i);
     info.vhost_name = name;
+    info.user = l;
     /* With the other "no listening" of its two, a vhost has no TLS. */
     info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
     info.protocols = protocols;
@@ -98,8 +101,9 @@ enum err link_tls_open(struct server *s)
             continue;
         if (!s->context && make_context(s) != ERR_OK)
             return ERR_NOMEM;
-        l->vhost = make_vhost(s, i, l->cfg);
-        if (!l->vhost)
+        l->vhost = make_vhost(s, i, l);
+        /* Last, so that none of the library's own settings stays. */
+        if (!l->vhost || !l->ssl_ctx || !tls_tune(l->ssl_ctx))
             return ERR_INVALID;
     }
     return ERR_OK;

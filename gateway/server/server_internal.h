@@ -31,6 +31,7 @@ struct listener {
     const struct config_listener *cfg;
     const struct link_ops *ops;
     struct lws_vhost *vhost; /* TLS */
+    void *ssl_ctx;           /* the vhost's */
     uv_poll_t poll;
     int fd;
 };
@@ -108,4 +109,5 @@ enum err link_tls_open(struct server *s) MUST_USE;
 void link_tls_close(struct server *s);
 
 /* tls.c */
-void tls_tune(void *ssl_ctx);
+/* Protocols, groups, ciphers and modes of an SSL_CTX. False: this OpenSSL cannot have them. */
+bool tls_tune(void *ssl_ctx) MUST_USE;
