@@ -53,6 +53,7 @@ static _Noreturn void run_worker(const struct forker *f, const struct worker_pla
         keep[n + 1] = life_fd;
         process_close_others(keep, n + 2);
         f->forget(f->master, p.cfg);
+        caps_set_limits(caps, p.cfg->limits.max_sessions, p.cfg->limits.max_sessions_per_address);
         const struct worker_opts o = {.cfg = p.cfg,
                                       .slot = p.slot,
                                       .caps_slot = p.column,

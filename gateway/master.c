@@ -143,7 +143,6 @@ static void switch_to_next(struct master *m)
     m->next = NULL;
     generation_serve(g, now);
     log_set_level(g->cfg->log_level);
-    caps_set_limits(m->forker.caps, g->cfg->limits.max_sessions, g->cfg->limits.max_sessions_per_address);
     if (former)
         generation_drain(former, now);
     socket_set_trim(&g->sockets, g->n_slots);
@@ -323,8 +322,6 @@ static bool open_master(struct master *m, const struct config *cfg)
     m->signal_fd = signalfd(-1, &mine, SFD_CLOEXEC | SFD_NONBLOCK);
     m->columns.n = MIN(MAX(cfg->workers * 4, 16U), (unsigned)COLUMNS_MAX);
     m->forker.caps = caps_create(m->columns.n, MAX(cfg->limits.max_sessions, CAPS_ROOM));
-    if (m->forker.caps)
-        caps_set_limits(m->forker.caps, cfg->limits.max_sessions, cfg->limits.max_sessions_per_address);
     return m->signal_fd >= 0 && m->forker.caps;
 }
 

@@ -80,7 +80,7 @@ const struct config_keydef config_keys[] = {
           "all logs of a worker; past it new requests are shed"),
     LIMIT(max_sessions, CONFIG_NUMBER, "100000", 1, 10000000, "open connections, all workers together"),
     LIMIT(max_sessions_per_address, CONFIG_NUMBER, "200", 1, 10000000,
-          "open connections of one address (IPv6: of one /64)"),
+          "open connections of one address (IPv6: of one /64, and ten times as many of one /48)"),
     LIST("listen", CONFIG_MAPS, 1, 64, true, LIST_AT(config, listen, n_listen), "where clients connect"),
     STRING("listen[].address", CONFIG_STRING, 120, true, AT(config_listener, address),
            "IPV4:PORT, [IPV6]:PORT or unix:/PATH; port 0: any free one"),

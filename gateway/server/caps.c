@@ -5,27 +5,35 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* One shared mapping: this head, the keys of all entries, a bit for each entry that was ever used (so that a
- * reclaim touches only those pages), and the counts. Entries come in buckets, and an address lives in one of
- * two, found by its hash: in the emptier one, so that no bucket is full even when `room` addresses fill half
- * of all entries (with one bucket, or a run of neighbours, one address in a thousand finds no place). An
+/* One shared mapping: the keys of all entries, a bit for each entry that was ever used (so that a reclaim
+ * touches only those pages), the totals, and the counts. Entries come in buckets, and an address lives in one
+ * of two, found by its hash: in the emptier one, so that no bucket is full even when `room` addresses fill
+ * half of all entries (with one bucket, or a run of neighbours, one address in a thousand finds no place). An
  * entry whose count has gone to nothing may be taken over by another address. Nothing is locked: a killed
- * worker can leave nothing locked. */
-enum { BUCKET = 16, PLACES = 2 * BUCKET, MIN_ENTRIES = 1024, MAX_ENTRIES = 1 << 24 };
+ * worker can leave nothing locked.
+ *
+ * A worker gone wrong may write anything there at any time, so nothing read from it is an address, an index
+ * or a size: these lie in memory of each process's own. Numbers that cannot be count for nothing, so that
+ * what was scribbled over heals. */
+enum { BUCKET = 16, PLACES = 2 * BUCKET, MIN_ENTRIES = 1024, MAX_ENTRIES = 1 << 24, TRIES = 16 };
+/* An IPv6 network of 48 bits, what a customer is given, may have so many times what one address may. */
+enum { NETWORK_FACTOR = 10 };
 
 #define KEY_FREE UINT64_C(0)
 #define KEY_BUSY UINT64_MAX /* being taken over */
 
 struct caps {
+    void *map;
     size_t mapped;
     uint32_t n_entries; /* a power of two */
     unsigned slots;
     uint64_t room, seed;
-    _Atomic uint64_t max_total, max_per_address;
-    _Atomic uint64_t *keys;   /* these pointers hold in every forked process */
+    uint64_t max_total, max_per_address;
+    _Atomic uint64_t *keys;
     _Atomic uint64_t *used;   /* a bit an entry */
     _Atomic uint32_t *totals; /* one a slot */
     _Atomic uint32_t *counts; /* `slots` an entry */
+    uint32_t held[];          /* what this process wrote into `totals` */
 };
 
 static size_t round_up(size_t n, size_t to)
@@ -36,24 +44,28 @@ static size_t round_up(size_t n, size_t to)
 struct caps *caps_create(unsigned slots, uint64_t room)
 {
     uint32_t n = MIN_ENTRIES;
-    while (n < MAX_ENTRIES && n / 2 < room)
+    /* Half empty, when each has two entries: an address and its network. */
+    while (n < MAX_ENTRIES && n / 4 < room)
         n *= 2;
-    size_t keys_at = round_up(sizeof(struct caps), 64);
-    size_t used_at = keys_at + n * sizeof(uint64_t);
+    size_t used_at = n * sizeof(uint64_t);
     size_t totals_at = used_at + n / 8;
     size_t counts_at = round_up(totals_at + slots * sizeof(uint32_t), 4096);
     size_t mapped = counts_at + (size_t)n * slots * sizeof(uint32_t);
-    struct caps *c =
-        mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (c == MAP_FAILED)
+    struct caps *c = calloc(1, sizeof(*c) + slots * sizeof(c->held[0]));
+    if (!c)
         return NULL;
-    char *base = (char *)c;
+    c->map = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (c->map == MAP_FAILED) {
+        free(c);
+        return NULL;
+    }
+    char *base = c->map;
     c->mapped = mapped;
     c->n_entries = n;
     c->slots = slots;
     c->room = room;
     random_bytes(&c->seed, sizeof(c->seed));
-    c->keys = (_Atomic uint64_t *)(void *)(base + keys_at);
+    c->keys = c->map;
     c->used = (_Atomic uint64_t *)(void *)(base + used_at);
     c->totals = (_Atomic uint32_t *)(void *)(base + totals_at);
     c->counts = (_Atomic uint32_t *)(void *)(base + counts_at);
@@ -63,8 +75,10 @@ struct caps *caps_create(unsigned slots, uint64_t room)
 
 void caps_destroy(struct caps *c)
 {
-    if (c)
-        munmap(c, c->mapped);
+    if (!c)
+        return;
+    munmap(c->map, c->mapped);
+    free(c);
 }
 
 uint64_t caps_room(const struct caps *c)
@@ -75,8 +89,8 @@ uint64_t caps_room(const struct caps *c)
 void caps_set_limits(struct caps *c, uint64_t max_total, uint64_t max_per_address)
 {
     assert(max_total <= c->room);
-    atomic_store(&c->max_total, max_total);
-    atomic_store(&c->max_per_address, max_per_address);
+    c->max_total = max_total;
+    c->max_per_address = max_per_address;
 }
 
 /* Every address that counts for itself has a number of its own: an IPv6 prefix is the first half of its
@@ -93,6 +107,17 @@ static uint64_t key_of(struct bytes address)
     if (address.len == 4)
         return UINT64_C(0xfffffffd00000000) | key;
     return key == KEY_FREE || key == KEY_BUSY ? UINT64_C(0xfffffffe00000000) : key;
+}
+
+/* The network of an IPv6 address, numbered where no prefix and no IPv4 address is; 0: not IPv6. */
+static uint64_t network_of(struct bytes address)
+{
+    uint64_t key = UINT64_C(0xfffc);
+    if (address.len != 16)
+        return 0;
+    for (size_t i = 0; i < 6; i++)
+        key = key << 8 | (uint8_t)address.data[i];
+    return key;
 }
 
 static uint64_t mix(uint64_t x)
@@ -126,11 +151,17 @@ static _Atomic uint32_t *count_at(const struct caps *c, uint32_t entry, unsigned
     return &c->counts[(size_t)entry * c->slots + slot];
 }
 
+static uint64_t plausible(const struct caps *c, _Atomic uint32_t *count)
+{
+    const uint32_t n = atomic_load(count);
+    return n <= c->room + 1 ? n : 0;
+}
+
 static uint64_t entry_sum(const struct caps *c, uint32_t entry)
 {
     uint64_t sum = 0;
     for (unsigned slot = 0; slot < c->slots; slot++)
-        sum += atomic_load(count_at(c, entry, slot));
+        sum += plausible(c, count_at(c, entry, slot));
     return sum;
 }
 
@@ -143,16 +174,16 @@ static unsigned in_use(const struct caps *c, uint32_t first)
 }
 
 /* Takes the entry over if nobody counts in it. Whoever increments it at the same time looks at the key again
- * afterwards; either he sees KEY_BUSY and goes elsewhere, or we see his count and give the entry back. */
+ * afterwards; either he sees KEY_BUSY and goes elsewhere, or we see his count and give the entry back. An
+ * entry that was left busy is taken over like any other. */
 static bool take_over(struct caps *c, uint32_t entry, uint64_t key)
 {
-    uint64_t old = atomic_load(&c->keys[entry]);
-    if (old == KEY_BUSY || entry_sum(c, entry) != 0 ||
-        !atomic_compare_exchange_strong(&c->keys[entry], &old, KEY_BUSY))
+    uint64_t old = atomic_load(&c->keys[entry]), busy = KEY_BUSY;
+    if (entry_sum(c, entry) != 0 ||
+        (old != KEY_BUSY && !atomic_compare_exchange_strong(&c->keys[entry], &old, KEY_BUSY)))
         return false;
     const bool free_now = entry_sum(c, entry) == 0;
-    atomic_store(&c->keys[entry], free_now ? key : old);
-    return free_now;
+    return atomic_compare_exchange_strong(&c->keys[entry], &busy, free_now ? key : old) && free_now;
 }
 
 /* The address's entry, made if need be; -1 when both its buckets are full of others. */
@@ -183,52 +214,83 @@ static uint64_t address_sum(const struct caps *c, uint64_t key, struct places p)
     return sum;
 }
 
-static enum caps_verdict acquire_address(struct caps *c, unsigned slot, uint64_t key)
+static enum caps_verdict acquire_key(struct caps *c, unsigned slot, uint64_t key, uint64_t most)
 {
     const struct places p = places_of(c, key);
-    for (;;) {
+    for (unsigned tries = 0; tries < TRIES; tries++) {
         const int64_t entry = find_or_make(c, key, p);
         if (entry < 0)
             return CAPS_TOTAL;
         _Atomic uint32_t *count = count_at(c, (uint32_t)entry, slot);
+        if (plausible(c, count) == 0)
+            atomic_store(count, 0); /* nobody else writes in this column */
         atomic_fetch_add(count, 1);
         if (atomic_load(&c->keys[entry]) != key) {
             atomic_fetch_sub(count, 1);
             continue;
         }
-        if (address_sum(c, key, p) <= atomic_load(&c->max_per_address))
+        if (address_sum(c, key, p) <= most)
             return CAPS_OK;
         atomic_fetch_sub(count, 1);
         return CAPS_ADDRESS;
     }
+    return CAPS_TOTAL;
 }
 
-enum caps_verdict caps_acquire(struct caps *c, unsigned slot, struct bytes address)
+static void release_key(struct caps *c, unsigned slot, uint64_t key)
 {
-    const uint64_t key = key_of(address);
-    enum caps_verdict verdict = CAPS_OK;
-    atomic_fetch_add(&c->totals[slot], 1);
-    if (caps_total(c) > atomic_load(&c->max_total))
-        verdict = CAPS_TOTAL;
-    else if (key != 0)
-        verdict = acquire_address(c, slot, key);
-    if (verdict != CAPS_OK)
-        atomic_fetch_sub(&c->totals[slot], 1);
-    return verdict;
-}
-
-void caps_release(struct caps *c, unsigned slot, struct bytes address)
-{
-    const uint64_t key = key_of(address);
     const struct places p = places_of(c, key);
-    atomic_fetch_sub(&c->totals[slot], 1);
-    for (unsigned i = 0; key != 0 && i < PLACES; i++) {
+    for (unsigned i = 0; i < PLACES; i++) {
         _Atomic uint32_t *count = count_at(c, place(p, i), slot);
         if (atomic_load(&c->keys[place(p, i)]) == key && atomic_load(count) > 0) {
             atomic_fetch_sub(count, 1);
             return;
         }
     }
+}
+
+static enum caps_verdict acquire_address(struct caps *c, unsigned slot, struct bytes address)
+{
+    const uint64_t key = key_of(address), network = network_of(address);
+    if (key == 0)
+        return CAPS_OK;
+    enum caps_verdict verdict = acquire_key(c, slot, key, c->max_per_address);
+    if (verdict != CAPS_OK || network == 0)
+        return verdict;
+    verdict = acquire_key(c, slot, network, c->max_per_address * NETWORK_FACTOR);
+    if (verdict != CAPS_OK)
+        release_key(c, slot, key);
+    return verdict;
+}
+
+/* Stored, not added: what another has written over it is put right by the next connection. */
+static void count_total(struct caps *c, unsigned slot, uint32_t held)
+{
+    c->held[slot] = held;
+    atomic_store(&c->totals[slot], held);
+}
+
+enum caps_verdict caps_acquire(struct caps *c, unsigned slot, struct bytes address)
+{
+    enum caps_verdict verdict = CAPS_OK;
+    count_total(c, slot, c->held[slot] + 1);
+    if (caps_total(c) > c->max_total)
+        verdict = CAPS_TOTAL;
+    else
+        verdict = acquire_address(c, slot, address);
+    if (verdict != CAPS_OK)
+        count_total(c, slot, c->held[slot] - 1);
+    return verdict;
+}
+
+void caps_release(struct caps *c, unsigned slot, struct bytes address)
+{
+    const uint64_t key = key_of(address), network = network_of(address);
+    count_total(c, slot, c->held[slot] - 1);
+    if (key != 0)
+        release_key(c, slot, key);
+    if (network != 0)
+        release_key(c, slot, network);
 }
 
 void caps_reclaim(struct caps *c, unsigned slot)
@@ -245,6 +307,6 @@ uint64_t caps_total(const struct caps *c)
 {
     uint64_t sum = 0;
     for (unsigned i = 0; i < c->slots; i++)
-        sum += atomic_load(&c->totals[i]);
+        sum += plausible(c, &c->totals[i]);
     return sum;
 }

@@ -1,5 +1,6 @@
 #include "gateway/server/caps.h"
 #include "tests/unit/common/run.h"
+#include "tests/unit/gateway/server/scribble.h"
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -78,6 +79,76 @@ START_TEST(counts_ipv6_by_its_prefix)
     ck_assert_int_eq(caps_acquire(c, 0, v4(0, a)), CAPS_OK);
     ck_assert_int_eq(caps_acquire(c, 0, v4(0xffffffff, a)), CAPS_OK);
     ck_assert_int_eq(caps_acquire(c, 0, v4(0xffffffff, a)), CAPS_ADDRESS);
+    caps_destroy(c);
+}
+END_TEST
+
+/* Who is given a /48 has 65,536 times a /64. */
+START_TEST(counts_ipv6_by_its_network_too)
+{
+    struct caps *c = with_limits(2, 1000, 2);
+    uint8_t a[16];
+    for (uint64_t i = 0; i < 20; i++)
+        ck_assert_int_eq(caps_acquire(c, i % 2, v6(0x20010db800010000 + i, 1, a)), CAPS_OK);
+    for (uint64_t i = 20; i < 40; i++)
+        ck_assert_int_eq(caps_acquire(c, i % 2, v6(0x20010db800010000 + i, 1, a)), CAPS_ADDRESS);
+    ck_assert_int_eq(caps_acquire(c, 0, v6(0x20010db800020000, 1, a)), CAPS_OK);
+    caps_release(c, 1, v6(0x20010db800010001, 1, a));
+    ck_assert_int_eq(caps_acquire(c, 0, v6(0x20010db80001ffff, 1, a)), CAPS_OK);
+    ck_assert_int_eq(caps_acquire(c, 0, v6(0x20010db80001fffe, 1, a)), CAPS_ADDRESS);
+    ck_assert_uint_eq(caps_total(c), 21);
+    caps_destroy(c);
+}
+END_TEST
+
+/* A worker gone wrong writes over all that is shared: another process goes on, and its caps hold again. */
+START_TEST(lives_with_a_scribbler)
+{
+    struct caps *c = with_limits(4, 1000, 50);
+    uint8_t a[16];
+    unsigned admitted = 0;
+    for (unsigned round = 0; round < 3 * SCRIBBLES; round++) {
+        ck_assert_uint_gt(scribble_all((enum scribble)(round % SCRIBBLES), round), 0);
+        for (uint32_t i = 0; i < 200; i++) {
+            struct bytes address = i % 2 ? v4(i, a) : v6(0x20010db800000000 + i, i, a);
+            if (caps_acquire(c, 1, address) == CAPS_OK) {
+                caps_release(c, 1, address);
+                admitted++;
+            }
+        }
+        for (unsigned slot = 0; slot < 4; slot++)
+            caps_reclaim(c, slot);
+        (void)caps_total(c);
+    }
+    ck_assert_uint_ge(admitted, 9 * 190);
+    scribble_all(SCRIBBLE_ONES, 0);
+    for (uint32_t i = 0; i < 50; i++)
+        ck_assert_int_eq(caps_acquire(c, 2, v4(7, a)), CAPS_OK);
+    ck_assert_int_eq(caps_acquire(c, 2, v4(7, a)), CAPS_ADDRESS);
+    ck_assert_uint_eq(caps_total(c), 50);
+    caps_destroy(c);
+}
+END_TEST
+
+/* One process scribbles without end while others count. */
+START_TEST(lives_beside_a_scribbler)
+{
+    struct caps *c = with_limits(3, 1000, 50);
+    uint8_t a[16];
+    const pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0)
+        for (unsigned round = 0;; round++)
+            scribble_all((enum scribble)(round % SCRIBBLES), round);
+    for (uint32_t i = 0; i < 20000; i++) {
+        struct bytes address = i % 2 ? v4(i % 64, a) : v6(0x20010db800000000 + i % 64, i, a);
+        if (caps_acquire(c, i % 2, address) == CAPS_OK)
+            caps_release(c, i % 2, address);
+        if (i % 1000 == 0)
+            caps_reclaim(c, 2);
+    }
+    ck_assert_int_eq(kill(child, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
     caps_destroy(c);
 }
 END_TEST
@@ -191,6 +262,9 @@ int main(void)
     tcase_add_test(tc, counts_in_total);
     tcase_add_test(tc, counts_by_address);
     tcase_add_test(tc, counts_ipv6_by_its_prefix);
+    tcase_add_test(tc, counts_ipv6_by_its_network_too);
+    tcase_add_test(tc, lives_with_a_scribbler);
+    tcase_add_test(tc, lives_beside_a_scribbler);
     tcase_add_test(tc, forgets_addresses_that_are_gone);
     tcase_add_test(tc, has_a_place_for_every_address);
     tcase_add_test(tc, gives_back_what_a_dead_worker_held);

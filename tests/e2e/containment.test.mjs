@@ -1,0 +1,72 @@
+// A worker gone wrong: what it can do to the master, to its siblings and to the machine.
+import assert from 'node:assert/strict';
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { describe, it } from 'node:test';
+import { rawWS } from './lib/clients.mjs';
+import { startGateway } from './lib/gateway.mjs';
+
+/** The process's writable mappings that others share: [from, length]. */
+function sharedMappings(pid) {
+    const out = [];
+    for (const line of readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n')) {
+        const m = /^([0-9a-f]+)-([0-9a-f]+) rw-s .*(\/dev\/zero|\/memfd:)/.exec(line);
+        if (m) out.push([Number.parseInt(m[1], 16), Number.parseInt(m[2], 16) - Number.parseInt(m[1], 16)]);
+    }
+    return out;
+}
+
+/** Writes over all of them, as the worker could: `fill` makes so many bytes. */
+function scribble(pid, fill) {
+    const mappings = sharedMappings(pid);
+    const mem = openSync(`/proc/${pid}/mem`, 'r+');
+    for (const [from, length] of mappings)
+        for (let at = 0; at < length; at += 1 << 20) {
+            const piece = fill(Math.min(1 << 20, length - at));
+            assert.equal(writeSync(mem, piece, 0, piece.length, from + at), piece.length);
+        }
+    closeSync(mem);
+    return mappings.length;
+}
+
+describe('a worker that writes over all that is shared', () => {
+    for (const [name, fill] of [
+        ['zeros', (n) => Buffer.alloc(n)],
+        ['ones', (n) => Buffer.alloc(n, 0xff)],
+        ['random bytes', (n) => randomBytes(n)],
+    ]) {
+        it(`${name}: the master and the others go on`, async (t) => {
+            // Little room, so that there is little to write.
+            const gw = await startGateway({ config: { workers: 2, limits: { max_sessions: 1000 } } });
+            const ask = async () => {
+                const headers = { authorization: `Bearer ${gw.key}`, connection: 'close' };
+                assert.equal((await fetch(gw.url('/v1/models', { tls: false }), { headers })).status, 200);
+            };
+            const kept = [];
+            for (let i = 0; i < 8; i++) kept.push(await rawWS(gw));
+            const [victim] = gw.workerPids();
+            try {
+                closeSync(openSync(`/proc/${victim}/mem`, 'r+'));
+            } catch {
+                await gw.stop();
+                t.skip('may not write into another process\u2019s memory');
+                return;
+            }
+            for (let round = 0; round < 3; round++) {
+                assert.ok(scribble(victim, fill) > 0);
+                for (let i = 0; i < 8; i++) await ask();
+            }
+            // Its column is given back, a new generation starts, and connections come and go.
+            const since = gw.mark();
+            scribble(victim, fill);
+            process.kill(victim, 'SIGKILL');
+            await gw.waitLog(/worker started/, { since });
+            for (const c of kept) c.ws.terminate();
+            await gw.reload();
+            for (let i = 0; i < 8; i++) await ask();
+            assert.equal(gw.workerPids().length >= 2, true);
+            assert.equal((gw.logs.match(/worker died/g) ?? []).length, 1);
+            await gw.stop();
+        });
+    }
+});
