@@ -34,7 +34,7 @@ static void take_signals(const struct forker *f)
 static _Noreturn void run_worker(const struct forker *f, const struct worker_place *place, int ready_fd)
 {
     struct worker_place p = *place;
-    struct caps *caps = f->caps;
+    struct door *door = f->door;
     int life_fd = f->life_fd, code = 1;
     size_t n = p.cfg->n_listen;
     char role[32];
@@ -53,19 +53,19 @@ static _Noreturn void run_worker(const struct forker *f, const struct worker_pla
         keep[n + 1] = life_fd;
         process_close_others(keep, n + 2);
         f->forget(f->master, p.cfg);
-        caps_set_limits(caps, p.cfg->limits.max_sessions, p.cfg->limits.max_sessions_per_address);
+        door_set_limits(door, p.cfg);
         const struct worker_opts o = {.cfg = p.cfg,
                                       .slot = p.slot,
-                                      .caps_slot = p.column,
+                                      .door_slot = p.column,
                                       .listen_fds = fds,
-                                      .caps = caps,
+                                      .door = door,
                                       .ready_fd = ready_fd,
                                       .master_fd = life_fd};
         code = worker_run(&o);
         free(fds);
     }
     config_free(p.cfg);
-    caps_destroy(caps);
+    door_destroy(door);
     exit(code);
 }
 
@@ -99,7 +99,7 @@ static _Noreturn void run_checker(const struct forker *f, struct config *cfg, in
     process_set_title("sluice: checker");
     take_signals(f);
     process_close_others(&report_fd, 1);
-    struct caps *caps = f->caps;
+    struct door *door = f->door;
     f->forget(f->master, cfg);
     struct buf report;
     buf_init(&report, REPORT_MAX);
@@ -108,7 +108,7 @@ static _Noreturn void run_checker(const struct forker *f, struct config *cfg, in
         LOG_WARN("cannot report problems reason=\"%s\"", strerror(errno));
     buf_free(&report);
     config_free(cfg);
-    caps_destroy(caps);
+    door_destroy(door);
     exit(e == ERR_OK ? 0 : 1);
 }
 

@@ -2,17 +2,17 @@
 /* Forking. A child keeps of its parent only what it was given: every other descriptor is closed, every other
  * memory freed. */
 #include "gateway/config/config.h"
-#include "gateway/server/caps.h"
+#include "gateway/server/door.h"
 #include "gateway/sockets.h"
 #include <signal.h>
 #include <sys/types.h>
 
 /* What the children of one master have in common. */
 struct forker {
-    struct caps *caps;
+    struct door *door;
     int life_fd;   /* closed at its other end when the master is gone */
     sigset_t mask; /* of signals, as a child shall have it */
-    /* In a child: frees the master's memory, but for caps and the configuration that the child uses. */
+    /* In a child: frees the master's memory, but for the door and the configuration that the child uses. */
     void (*forget)(void *master, const struct config *keep);
     void *master;
 };
@@ -21,7 +21,7 @@ struct worker_place {
     struct config *cfg; /* becomes the child's */
     const struct socket_set *sockets;
     unsigned slot;
-    unsigned column; /* in caps */
+    unsigned column; /* at the door */
     unsigned generation;
 };
 

@@ -231,7 +231,7 @@ void generation_worker_died(struct generation *g, struct worker_slot *s, int sta
     else
         LOG_INFO("worker ended slot=%u generation=%u pid=%d", slot, g->number, (int)s->pid);
     close_fd(&s->ready_fd);
-    caps_reclaim(f->caps, s->column);
+    door_reclaim(f->door, s->column);
     c->used[s->column] = false;
     s->pid = 0;
     s->ready = false;

@@ -16,7 +16,7 @@ struct worker_slot {
     pid_t pid;       /* 0: none */
     int ready_fd;    /* open until it accepts no more; -1 */
     bool ready;      /* serves */
-    unsigned column; /* in caps, while there is a pid */
+    unsigned column; /* at the door, while there is a pid */
     uint64_t started_ms;
     uint64_t respawn_ms; /* without a pid: when to start one */
     unsigned young_deaths;
@@ -38,8 +38,8 @@ struct generation {
 
 enum { COLUMNS_MAX = 1024 };
 
-/* The caps columns that living workers have. Every address that is connected costs 4 bytes a column, so they
- * are as many as a few generations side by side need, and no more. */
+/* The columns at the door that living workers have. Every address that is connected costs 4 bytes a column,
+ * so they are as many as a few generations side by side need, and no more. */
 struct columns {
     bool used[COLUMNS_MAX];
     unsigned n; /* that there are */

@@ -14,7 +14,7 @@
 
 enum { REPORT_MAX = 64 * 1024, POLL_MAX = 1 + COLUMNS_MAX, START_MAX = 30000, RETRY_MS = 1000 };
 /* A reload may raise limits.max_sessions so far at least: its default. */
-enum { CAPS_ROOM = 100000 };
+enum { DOOR_ROOM = 100000 };
 
 struct master {
     const char *file;
@@ -103,10 +103,10 @@ static void reload(struct master *m)
     m->reload_wanted = false;
     LOG_INFO("reload begins file=%s", m->file);
     struct config *cfg = load(m);
-    if (cfg && cfg->limits.max_sessions > caps_room(m->forker.caps)) {
+    if (cfg && cfg->limits.max_sessions > door_room(m->forker.door)) {
         LOG_ERROR(
             "limits.max_sessions is more than there is room for since the start; restart for it room=%llu",
-            (unsigned long long)caps_room(m->forker.caps));
+            (unsigned long long)door_room(m->forker.door));
         config_free(cfg);
         cfg = NULL;
     }
@@ -321,8 +321,8 @@ static bool open_master(struct master *m, const struct config *cfg)
     m->life_fd = life[1];
     m->signal_fd = signalfd(-1, &mine, SFD_CLOEXEC | SFD_NONBLOCK);
     m->columns.n = MIN(MAX(cfg->workers * 4, 16U), (unsigned)COLUMNS_MAX);
-    m->forker.caps = caps_create(m->columns.n, MAX(cfg->limits.max_sessions, CAPS_ROOM));
-    return m->signal_fd >= 0 && m->forker.caps;
+    m->forker.door = door_create(m->columns.n, MAX(cfg->limits.max_sessions, DOOR_ROOM));
+    return m->signal_fd >= 0 && m->forker.door;
 }
 
 static void close_master(struct master *m)
@@ -331,7 +331,7 @@ static void close_master(struct master *m)
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         if (fds[i] >= 0)
             (void)close(fds[i]);
-    caps_destroy(m->forker.caps);
+    door_destroy(m->forker.door);
 }
 
 int master_run(const char *config_file)

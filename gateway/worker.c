@@ -172,8 +172,8 @@ static bool start(struct worker *w)
                                    .env = &w->env,
                                    .wheel = &w->wheel,
                                    .listen_fds = o->listen_fds,
-                                   .caps = o->caps,
-                                   .caps_slot = o->caps_slot,
+                                   .door = o->door,
+                                   .door_slot = o->door_slot,
                                    .before_flush = tick,
                                    .ctx = w};
     w->server = server_new(&so);

@@ -2,14 +2,14 @@
 /* One worker process: wires loop, upstream, pipeline, sessions and server together, runs them, and takes them
  * down in order. */
 #include "gateway/config/config.h"
-#include "gateway/server/caps.h"
+#include "gateway/server/door.h"
 
 struct worker_opts {
     const struct config *cfg;
-    unsigned slot; /* 0.. : the worker's number, and its column in caps is caps_slot */
-    unsigned caps_slot;
+    unsigned slot; /* 0.. : the worker's number, and its column at the door is door_slot */
+    unsigned door_slot;
     const int *listen_fds; /* this slot's, one for each cfg->listen */
-    struct caps *caps;
+    struct door *door;
     int ready_fd;  /* one byte is written when it serves; closed when it accepts no more. -1: none */
     int master_fd; /* readable or closed when the master is gone: drain then. -1: none */
 };

@@ -18,6 +18,17 @@ static unsigned count_cpus(void)
     return (unsigned)MAX(1, MIN(CPU_COUNT(&set), WORKERS_MAX));
 }
 
+/* What "auto" stands for. */
+static void fill_in(struct config *c)
+{
+    if (c->workers == 0)
+        c->workers = count_cpus();
+    if (c->limits.max_unauthenticated == 0)
+        c->limits.max_unauthenticated = MIN(MAX(c->limits.max_sessions / 2, UINT64_C(1)), UINT64_C(10000));
+    if (c->limits.max_unauthenticated_per_address == 0)
+        c->limits.max_unauthenticated_per_address = MAX(c->limits.max_sessions_per_address / 2, UINT64_C(1));
+}
+
 static void read_and_check(struct config *c, struct node *root, struct problems *p)
 {
     read_config(c, root, p);
@@ -27,8 +38,7 @@ static void read_and_check(struct config *c, struct node *root, struct problems 
     check_providers(c, root, p);
     check_models(c, root, p);
     check_keys(c, root, p);
-    if (c->workers == 0)
-        c->workers = count_cpus();
+    fill_in(c);
 }
 
 enum err config_parse(const char *name, struct bytes yaml, struct buf *report, struct config **ret)

@@ -77,18 +77,25 @@ struct config {
     size_t n_keys;
     struct {                                                  /* milliseconds */
         uint64_t connect, first_token, between_tokens, total; /* of one upstream answer */
-        uint64_t handshake;     /* TLS hello, request head and body: from accept, in all */
-        uint64_t idle;          /* a session without any message or pong for so long is closed (1000) */
-        uint64_t ping;          /* server ping after so long without a byte from the client */
-        uint64_t keep_alive;    /* an HTTP connection between requests */
-        uint64_t heartbeat;     /* SSE comment after so long without an event */
-        uint64_t upstream_idle; /* a provider's connection that nobody uses */
-        uint64_t write;         /* a socket that has not drained for so long is closed */
-        uint64_t drain;         /* in-flight answers may go on for so long after SIGTERM or SIGHUP */
+        uint64_t handshake;       /* TLS hello, request head and body: from accept, in all */
+        uint64_t idle;            /* a session without any message or pong for so long is closed (1000) */
+        uint64_t ping;            /* server ping after so long without a byte from the client */
+        uint64_t keep_alive;      /* an HTTP connection between requests */
+        uint64_t unauthenticated; /* a connection of which nothing authenticates, in all */
+        uint64_t heartbeat;       /* SSE comment after so long without an event */
+        uint64_t upstream_idle;   /* a provider's connection that nobody uses */
+        uint64_t write;           /* a socket that has not drained for so long is closed */
+        uint64_t drain;           /* in-flight answers may go on for so long after SIGTERM or SIGHUP */
     } timeouts;
     struct {
         uint64_t max_sessions; /* open connections, all workers */
         uint64_t max_sessions_per_address;
+        uint64_t max_unauthenticated; /* of these, connections of which nothing has authenticated yet */
+        uint64_t max_unauthenticated_per_address;
+        uint64_t max_handshakes; /* TLS handshakes under way, all workers */
+        uint64_t max_handshakes_per_address;
+        uint64_t max_handshakes_per_second; /* begun */
+        uint64_t max_handshakes_per_second_per_address;
         uint64_t max_message_bytes; /* of one WebSocket message and of one HTTP body */
         uint64_t max_header_bytes;  /* request line and headers */
         uint64_t max_json_depth;

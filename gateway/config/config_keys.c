@@ -30,6 +30,11 @@
         .path = "limits." #name, .type = kind, .preset = value, .min = least, .max = most, .reload = true,   \
         AT(config, limits.name), .help = text                                                                \
     }
+#define AUTO_LIMIT(name, most, text)                                                                         \
+    {                                                                                                        \
+        .path = "limits." #name, .type = CONFIG_NUMBER, .preset = "auto", .min = 1, .max = most,             \
+        .words = "auto", .reload = true, AT(config, limits.name), .help = text                               \
+    }
 #define CEILING(name, value, most, text)                                                                     \
     {                                                                                                        \
         .path = "providers[]." #name, .type = CONFIG_NUMBER, .preset = value, .min = 1, .max = most,         \
@@ -66,6 +71,13 @@ const struct config_keydef config_keys[] = {
     GROUP("limits", "ceilings for everybody"),
     LIMIT(max_context_bytes, CONFIG_SIZE, "1MiB", KIB, GIB,
           "conversation kept in a lane for previous_response_id"),
+    LIMIT(max_handshakes, CONFIG_NUMBER, "4096", 1, 65536, "TLS handshakes under way, all workers together"),
+    LIMIT(max_handshakes_per_address, CONFIG_NUMBER, "200", 1, 65536,
+          "the same of one address (IPv6: of one /64, and ten times as many of one /48)"),
+    LIMIT(max_handshakes_per_second, CONFIG_NUMBER, "2000", 1, 1000000,
+          "TLS handshakes begun, all workers together; connections past it are closed before they cost one"),
+    LIMIT(max_handshakes_per_second_per_address, CONFIG_NUMBER, "200", 1, 1000000,
+          "the same of one address (IPv6: of one /64, and ten times as many of one /48)"),
     LIMIT(max_header_bytes, CONFIG_SIZE, "16KiB", KIB, MIB, "request line and headers of one request"),
     LIMIT(max_in_flight_per_session, CONFIG_NUMBER, "16", 1, 1024, "answers at once on one WebSocket"),
     LIMIT(max_json_depth, CONFIG_NUMBER, "32", 4, 256, "nesting of one message"),
@@ -81,6 +93,11 @@ const struct config_keydef config_keys[] = {
     LIMIT(max_sessions, CONFIG_NUMBER, "100000", 1, 10000000, "open connections, all workers together"),
     LIMIT(max_sessions_per_address, CONFIG_NUMBER, "200", 1, 10000000,
           "open connections of one address (IPv6: of one /64, and ten times as many of one /48)"),
+    AUTO_LIMIT(max_unauthenticated, 10000000,
+               "of these, connections of which nothing has authenticated yet; auto: half of max_sessions, "
+               "10000 at most"),
+    AUTO_LIMIT(max_unauthenticated_per_address, 10000000,
+               "the same of one address; auto: half of max_sessions_per_address"),
     LIST("listen", CONFIG_MAPS, 1, 64, true, LIST_AT(config, listen, n_listen), "where clients connect"),
     STRING("listen[].address", CONFIG_STRING, 120, true, AT(config_listener, address),
            "IPV4:PORT, [IPV6]:PORT or unix:/PATH; port 0: any free one"),
@@ -150,6 +167,7 @@ const struct config_keydef config_keys[] = {
     DURATION(keep_alive, "60s", "an HTTP connection between two requests"),
     DURATION(ping, "30s", "a WebSocket ping after so long without a byte from the client"),
     DURATION(total, "10m", "one answer, from its request to its end"),
+    DURATION(unauthenticated, "60s", "a connection of which nothing authenticates, from accept to its end"),
     DURATION(upstream_idle, "118s", "a connection to a provider between two requests"),
     DURATION(write, "30s", "a client whose socket takes nothing for so long is closed"),
     {.path = "workers",

@@ -1,6 +1,7 @@
 /* The acceptor. */
 #include "common/log.h"
 #include "gateway/server/conn.h"
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -28,19 +29,32 @@ static void set_options(const struct listener *l, int fd)
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 }
 
+static void note_refusal(struct server *s, struct bytes address, const char *key)
+{
+    char text[INET6_ADDRSTRLEN] = "unix";
+    unsigned suppressed;
+    s->refusals++;
+    if (!log_gate_pass(&s->refused, server_now(s), &suppressed))
+        return;
+    if (address.len > 0)
+        (void)inet_ntop(address.len == 4 ? AF_INET : AF_INET6, address.data, text, sizeof(text));
+    LOG_WARN("connection refused key=limits.%s address=%s suppressed=%u", key, text, suppressed);
+}
+
 static void take(struct listener *l, int fd, struct bytes address)
 {
+    static const unsigned statuses[] = {[DOOR_OPEN] = 0, [DOOR_ADDRESS] = 429, [DOOR_FULL] = 503};
     struct server *s = l->server;
-    enum caps_verdict verdict = caps_acquire(s->o.caps, s->o.caps_slot, address);
-    unsigned refusal = verdict == CAPS_OK ? 0 : verdict == CAPS_ADDRESS ? 429 : 503;
-    if (refusal != 0 && s->n_refused >= REFUSED_MAX) {
-        close(fd);
-        return;
-    }
-    struct conn *c = conn_new(l, address, refusal);
+    uint8_t held;
+    const char *key;
+    enum door_verdict verdict =
+        door_enter(s->o.door, s->o.door_slot, address, l->cfg->tls, server_now(s), &held, &key);
+    if (verdict != DOOR_OPEN)
+        note_refusal(s, address, key);
+    bool told = verdict == DOOR_OPEN || (verdict != DOOR_CUT && s->n_refused < REFUSED_MAX);
+    struct conn *c = told ? conn_new(l, address, statuses[verdict], held) : NULL;
     if (!c) {
-        if (refusal == 0)
-            caps_release(s->o.caps, s->o.caps_slot, address);
+        door_leave(s->o.door, s->o.door_slot, address, &held, held);
         close(fd);
         return;
     }

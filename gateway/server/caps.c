@@ -16,8 +16,6 @@
  * or a size: these lie in memory of each process's own. Numbers that cannot be count for nothing, so that
  * what was scribbled over heals. */
 enum { BUCKET = 16, PLACES = 2 * BUCKET, MIN_ENTRIES = 1024, MAX_ENTRIES = 1 << 24, TRIES = 16 };
-/* An IPv6 network of 48 bits, what a customer is given, may have so many times what one address may. */
-enum { NETWORK_FACTOR = 10 };
 
 #define KEY_FREE UINT64_C(0)
 #define KEY_BUSY UINT64_MAX /* being taken over */
@@ -96,7 +94,7 @@ void caps_set_limits(struct caps *c, uint64_t max_total, uint64_t max_per_addres
 /* Every address that counts for itself has a number of its own: an IPv6 prefix is the first half of its
  * address, and what is not lies where no peer's prefix can be (ff00::/8 is multicast). 0: counts in the total
  * only. */
-static uint64_t key_of(struct bytes address)
+uint64_t caps_key(struct bytes address)
 {
     const size_t n = address.len == 4 ? 4 : 8;
     uint64_t key = 0;
@@ -110,7 +108,7 @@ static uint64_t key_of(struct bytes address)
 }
 
 /* The network of an IPv6 address, numbered where no prefix and no IPv4 address is; 0: not IPv6. */
-static uint64_t network_of(struct bytes address)
+uint64_t caps_network(struct bytes address)
 {
     uint64_t key = UINT64_C(0xfffc);
     if (address.len != 16)
@@ -251,13 +249,13 @@ static void release_key(struct caps *c, unsigned slot, uint64_t key)
 
 static enum caps_verdict acquire_address(struct caps *c, unsigned slot, struct bytes address)
 {
-    const uint64_t key = key_of(address), network = network_of(address);
+    const uint64_t key = caps_key(address), network = caps_network(address);
     if (key == 0)
         return CAPS_OK;
     enum caps_verdict verdict = acquire_key(c, slot, key, c->max_per_address);
     if (verdict != CAPS_OK || network == 0)
         return verdict;
-    verdict = acquire_key(c, slot, network, c->max_per_address * NETWORK_FACTOR);
+    verdict = acquire_key(c, slot, network, c->max_per_address * CAPS_NETWORK_FACTOR);
     if (verdict != CAPS_OK)
         release_key(c, slot, key);
     return verdict;
@@ -285,7 +283,7 @@ enum caps_verdict caps_acquire(struct caps *c, unsigned slot, struct bytes addre
 
 void caps_release(struct caps *c, unsigned slot, struct bytes address)
 {
-    const uint64_t key = key_of(address), network = network_of(address);
+    const uint64_t key = caps_key(address), network = caps_network(address);
     count_total(c, slot, c->held[slot] - 1);
     if (key != 0)
         release_key(c, slot, key);

@@ -22,3 +22,10 @@ void caps_release(struct caps *c, unsigned slot, struct bytes address);
 /* A worker died: its column counts for nothing any more. */
 void caps_reclaim(struct caps *c, unsigned slot);
 uint64_t caps_total(const struct caps *c);
+
+/* An IPv6 network of 48 bits, what a customer is given, may have so many times what one address may. */
+enum { CAPS_NETWORK_FACTOR = 10 };
+/* A number for every address that counts for itself; 0: it does not (a Unix peer). */
+uint64_t caps_key(struct bytes address);
+/* The same for the /48 of an IPv6 address; 0: it is none. */
+uint64_t caps_network(struct bytes address);

@@ -20,7 +20,7 @@ const struct fsm_def conn_fsm = {"conn", state_names, allowed, ARRAY_LEN(allowed
 
 static void on_timer(struct wheel_timer *t);
 
-struct conn *conn_new(struct listener *l, struct bytes address, unsigned refusal)
+struct conn *conn_new(struct listener *l, struct bytes address, unsigned refusal, uint8_t held)
 {
     struct server *s = l->server;
     struct conn *c = calloc(1, sizeof(*c));
@@ -36,8 +36,9 @@ struct conn *conn_new(struct listener *l, struct bytes address, unsigned refusal
     c->listener = l;
     c->tls = l->cfg->tls;
     c->ops = l->ops;
-    c->since_ms = c->rx_ms = server_now(s);
+    c->since_ms = c->rx_ms = c->accepted_ms = server_now(s);
     c->refusal = (uint16_t)refusal;
+    c->held = held;
     c->address_len = (uint8_t)address.len;
     if (address.len > 0)
         memcpy(c->address, address.data, address.len);
@@ -53,6 +54,22 @@ void conn_free(struct conn *c)
     ws_conn_free(c->ws);
     buf_free(&c->unsent_);
     free(c);
+}
+
+static void leave(struct conn *c, uint8_t parts)
+{
+    const struct server_opts *o = &c->server->o;
+    door_leave(o->door, o->door_slot, bytes_of(c->address, c->address_len), &c->held, parts);
+}
+
+void conn_secured(struct conn *c)
+{
+    leave(c, DOOR_HANDSHAKE);
+}
+
+void conn_known(struct conn *c)
+{
+    leave(c, DOOR_STRANGER);
 }
 
 void conn_mark(struct conn *c)
@@ -74,6 +91,13 @@ void conn_move(struct conn *c, enum conn_state to)
         conn_arm(c);
 }
 
+/* Until when something of it must have authenticated; UINT64_MAX: it has. Neither requests nor answers move
+ * this. */
+static uint64_t stranger_until(const struct conn *c)
+{
+    return c->held & DOOR_STRANGER ? c->accepted_ms + c->server->cfg->timeouts.unauthenticated : UINT64_MAX;
+}
+
 /* When the timer has something to do; UINT64_MAX: never. */
 static uint64_t due(const struct conn *c)
 {
@@ -81,7 +105,7 @@ static uint64_t due(const struct conn *c)
     uint64_t at = UINT64_MAX;
     /* While the last bytes wait for the socket, no deadline but theirs can do anything. */
     if (c->finishing_ && conn_state(c) != CONN_LINGER)
-        return conn_blocked(c) ? c->progress_ms_ + cfg->timeouts.write : at;
+        return MIN(stranger_until(c), conn_blocked(c) ? c->progress_ms_ + cfg->timeouts.write : at);
     switch (conn_state(c)) {
     case CONN_IDLE:
         at = c->since_ms + (c->served ? cfg->timeouts.keep_alive : cfg->timeouts.handshake);
@@ -102,6 +126,8 @@ static uint64_t due(const struct conn *c)
     case CONN_DEAD:
         break;
     }
+    if (conn_state(c) != CONN_LINGER)
+        at = MIN(at, stranger_until(c));
     if (!c->served && conn_state(c) == CONN_IDLE && c->server->phase != SERVER_SERVING)
         at = MIN(at, c->server->drain_since_ms + DRAIN_GRACE_MS);
     if (c->refusal != 0 && conn_state(c) < CONN_ANSWER)
@@ -126,6 +152,11 @@ void conn_arm(struct conn *c)
 
 static void on_due(struct conn *c, uint64_t now)
 {
+    if (stranger_until(c) <= now && conn_state(c) > CONN_IDLE && conn_state(c) < CONN_LINGER) {
+        LOG_DEBUG("conn closed reason=\"nothing authenticated\"");
+        conn_doom(c);
+        return;
+    }
     if (conn_blocked(c) && now >= c->progress_ms_ + c->server->cfg->timeouts.write) {
         LOG_DEBUG("conn closed reason=\"the client does not read\"");
         c->ops->give_up(c->link);
@@ -250,8 +281,7 @@ void conn_closed(struct conn *c)
     s->n_conns--;
     if (c->refusal != 0)
         s->n_refused--;
-    else
-        caps_release(s->o.caps, s->o.caps_slot, bytes_of(c->address, c->address_len));
+    leave(c, DOOR_SESSION | DOOR_STRANGER | DOOR_HANDSHAKE);
 }
 
 void conn_input(struct conn *c, char *data, size_t len)

@@ -32,13 +32,15 @@ struct conn {
     struct wheel_timer timer_;
     const struct listener *listener;
     size_t unsent_at_;
-    uint64_t armed_ms_;    /* what the timer is armed for */
-    uint64_t since_ms;     /* when the state, or the request, began */
+    uint64_t armed_ms_; /* what the timer is armed for */
+    uint64_t since_ms;  /* when the state, or the request, began */
+    uint64_t accepted_ms;
     uint64_t rx_ms;        /* last byte from the client */
     uint64_t progress_ms_; /* last byte that the socket took, while there is something unsent */
     uint16_t refusal;      /* 429 or 503: came past a cap, and will be told so */
     bool served;           /* has had an answer: keep_alive counts, not handshake */
     bool tls;
+    uint8_t held; /* parts of the door */
     uint8_t address_len;
     uint8_t address[16];
 };
@@ -57,7 +59,8 @@ static inline bool conn_blocked(const struct conn *c)
     return c->unsent_.len > 0;
 }
 
-struct conn *conn_new(struct listener *l, struct bytes address, unsigned refusal);
+/* `held`: what it holds at the door, and gives back. */
+struct conn *conn_new(struct listener *l, struct bytes address, unsigned refusal, uint8_t held);
 /* Sessions and exchanges included. Only from the reap, or when it was never adopted. */
 void conn_free(struct conn *c);
 /* Puts it among those that the end of this turn looks at. */
@@ -73,7 +76,11 @@ void conn_finish(struct conn *c);
 /* Closes at the end of the turn, without more ado. */
 void conn_doom(struct conn *c);
 
+/* Somebody has authenticated on it: it is no stranger any more. */
+void conn_known(struct conn *c);
+
 /* Called by the link. */
+void conn_secured(struct conn *c); /* the TLS handshake is done */
 void conn_input(struct conn *c, char *data, size_t len);
 void conn_writable(struct conn *c);
 void conn_closed(struct conn *c);

@@ -32,6 +32,8 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_RAW_CLOSE:
         c = lws_get_opaque_user_data(wsi);
         lws_set_opaque_user_data(wsi, NULL);
+        if (lws_get_ssl(wsi))
+            (void)SSL_set_app_data(lws_get_ssl(wsi), NULL);
         if (c)
             conn_closed(c);
         return 0;
@@ -42,6 +44,13 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     default:
         return 0;
     }
+}
+
+static void on_tls_event(const SSL *ssl, int where, int value UNUSED)
+{
+    struct conn *c = (where & SSL_CB_HANDSHAKE_DONE) ? SSL_get_app_data(ssl) : NULL;
+    if (c)
+        conn_secured(c);
 }
 
 static const struct lws_protocols protocols[] = {{.name = PROTOCOL, .callback = on_event}, {.name = NULL}};
@@ -105,6 +114,7 @@ enum err link_tls_open(struct server *s)
         /* Last, so that none of the library's own settings stays. */
         if (!l->vhost || !l->ssl_ctx || !tls_tune(l->ssl_ctx))
             return ERR_INVALID;
+        SSL_CTX_set_info_callback(l->ssl_ctx, on_tls_event);
     }
     return ERR_OK;
 }
@@ -124,7 +134,10 @@ static enum err adopt(struct listener *l, struct conn *c, int fd)
     d.vh_prot_name = PROTOCOL;
     d.opaque = c;
     c->link = lws_adopt_descriptor_vhost_via_info(&d);
-    return c->link ? ERR_OK : ERR_CLOSED;
+    if (!c->link)
+        return ERR_CLOSED;
+    (void)SSL_set_app_data(lws_get_ssl(c->link), c);
+    return ERR_OK;
 }
 
 /* Not lws_write: a raw socket of which it buffers a partial write is not read any more, while poll keeps

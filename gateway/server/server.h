@@ -3,7 +3,7 @@
  * event loop's view of the sockets and the partial writes; HTTP/1.1 (RFC 9112) and WebSocket (RFC 6455)
  * framing are ours (see README.md here for why). */
 #include "common/wheel.h"
-#include "gateway/server/caps.h"
+#include "gateway/server/door.h"
 #include "gateway/session/exchange.h"
 
 struct server;
@@ -14,8 +14,8 @@ struct server_opts {
     struct session_env *env;
     struct wheel *wheel;   /* advanced by the worker */
     const int *listen_fds; /* one for each cfg->listen, bound and listening, non-blocking; borrowed */
-    struct caps *caps;     /* shared by all workers */
-    unsigned caps_slot;    /* this worker's column */
+    struct door *door;     /* shared by all workers */
+    unsigned door_slot;    /* this worker's column */
     void (*before_flush)(
         void *ctx); /* called once a loop turn before sockets are flushed: the worker's tick */
     void *ctx;

@@ -1,6 +1,7 @@
 #pragma once
 /* What the files of this room share. */
 #include "common/fsm.h"
+#include "common/log.h"
 #include "gateway/server/http1.h"
 #include "gateway/server/server.h"
 #include "gateway/web/web.h"
@@ -58,8 +59,10 @@ struct server {
     struct list doomed; /* to be closed at the end of the turn */
     struct list gone;   /* socket closed: to be freed at the beginning of the next */
     size_t n_conns;
-    unsigned n_marked; /* put into `dirty` since the last flush */
-    unsigned n_refused;
+    unsigned n_marked;  /* put into `dirty` since the last flush */
+    unsigned n_refused; /* that are being told so */
+    uint64_t refusals;  /* connections that the door did not let in, since the start */
+    struct log_gate refused;
     struct buf out;               /* where every connection encodes, one at a time */
     struct http1_request request; /* the head being looked at */
     char *input;                  /* RECEIVE_BUFFER bytes, for sockets without TLS */

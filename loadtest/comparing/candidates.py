@@ -123,6 +123,12 @@ timeouts: {{handshake: 60s, keep_alive: 10m, write: 60s}}
 limits:
   max_sessions: 1000000
   max_sessions_per_address: 1000000
+  max_unauthenticated: 1000000
+  max_unauthenticated_per_address: 1000000
+  max_handshakes: 65536
+  max_handshakes_per_address: 65536
+  max_handshakes_per_second: 1000000
+  max_handshakes_per_second_per_address: 1000000
   max_responses_bytes: 4GiB
   max_in_flight_per_session: 64
   max_lanes_per_session: 64

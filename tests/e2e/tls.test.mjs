@@ -1,5 +1,6 @@
 // What TLS says to strangers: groups, ciphers, protocols.
 import assert from 'node:assert/strict';
+import net from 'node:net';
 import tls from 'node:tls';
 import { after, before, describe, it } from 'node:test';
 import { startGateway } from './lib/gateway.mjs';
@@ -49,5 +50,130 @@ describe('a stranger\u2019s hello', () => {
         assert.equal((await handshake(gw)).alpn, false);
         for (const ALPNProtocols of [['h2'], ['imap'], ['smtp', 'ftp']])
             await assert.rejects(handshake(gw, { ALPNProtocols }), /no application protocol|alert number 120/i);
+    });
+});
+
+/** A connection that says nothing, and whether it is still there when the other end has had time to close it. */
+function mute(gw, localAddress) {
+    return new Promise((resolve, reject) => {
+        const s = net.connect({ host: '127.0.0.1', port: gw.ports.https, localAddress }, () => resolve(s));
+        s.over = new Promise((done) => s.once('close', done));
+        s.on('error', () => {}).once('error', reject);
+        s.resume();
+    });
+}
+
+describe('a flood of handshakes', () => {
+    it('is cut before it costs one; who comes from elsewhere notices nothing', async () => {
+        const limits = { max_handshakes_per_second_per_address: 10 };
+        const gw = await startGateway({ config: { workers: 2, limits } });
+        // Within far less than a second: ten, and one more for each tenth of a second that it takes.
+        const began = Date.now();
+        const ends = await Promise.allSettled(Array.from({ length: 200 }, () => handshake(gw)));
+        const done = ends.filter((e) => e.status === 'fulfilled').length;
+        assert.ok(done >= 10 && done <= 11 + (Date.now() - began) / 100, `${done} handshakes`);
+        for (let i = 0; i < 5; i++) await handshake(gw, { localAddress: '127.0.0.2' });
+        assert.match(gw.logs, /connection refused" key=limits\.max_handshakes_per_second_per_address address=127\.0\.0\.1 suppressed=\d+/);
+        await gw.stop();
+        assert.ok((gw.logs.match(/connection refused/g) ?? []).length <= 5 * 2 * (2 + (Date.now() - began) / 1000), 'log lines');
+    });
+
+    it('in all', async () => {
+        const gw = await startGateway({ config: { workers: 2, limits: { max_handshakes_per_second: 10 } } });
+        const began = Date.now();
+        const ends = await Promise.allSettled(Array.from({ length: 100 }, (_, i) => handshake(gw, { localAddress: `127.0.1.${i + 1}` })));
+        const done = ends.filter((e) => e.status === 'fulfilled').length;
+        assert.ok(done >= 10 && done <= 11 + (Date.now() - began) / 100, `${done} handshakes`);
+        await gw.stop();
+    });
+
+    it('under way: who says nothing holds a few places, and only until the handshake\u2019s time is up', async () => {
+        const gw = await startGateway({ config: { workers: 2, timeouts: { handshake: '2s' }, limits: { max_handshakes_per_address: 3 } } });
+        // Handshakes that are done count no more.
+        const open = [];
+        for (let i = 0; i < 4; i++)
+            open.push(await new Promise((resolve, reject) => {
+                const s = tls.connect({ host: '127.0.0.1', port: gw.ports.https, rejectUnauthorized: false }, () => s.write('G', () => resolve(s)));
+                s.on('error', reject);
+            }));
+        await handshake(gw);
+        const silent = [];
+        for (let i = 0; i < 3; i++) silent.push(await mute(gw));
+        await assert.rejects(handshake(gw));
+        await handshake(gw, { localAddress: '127.0.0.2' });
+        await Promise.all(silent.map((s) => s.over));
+        await handshake(gw);
+        for (const s of open) s.destroy();
+        await gw.stop();
+    });
+});
+
+describe('who never authenticates', () => {
+    const get = (path, key) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${key ? `Authorization: Bearer ${key}\r\n` : ''}\r\n`;
+    /** A connection without TLS: ask(text) resolves with the next answer's status; `closed` when it is over. */
+    function client(gw, localAddress) {
+        return new Promise((resolve, reject) => {
+            const s = net.connect({ host: '127.0.0.1', port: gw.ports.http, localAddress }, () => resolve(s));
+            let text = '';
+            let heard = () => {};
+            s.over = new Promise((done) => s.once('close', done));
+            s.on('error', reject);
+            s.on('data', (d) => heard((text += d)));
+            s.ask = (request) =>
+                new Promise((answer, fail) => {
+                    text = '';
+                    heard = () => {
+                        const m = /^HTTP\/1\.1 (\d+)[^]*?content-length: (\d+)\r\n[^]*?\r\n\r\n/i.exec(text);
+                        if (m && text.length >= m[0].length + Number(m[2])) answer(Number(m[1]));
+                    };
+                    s.once('close', () => fail(new Error('closed')));
+                    s.write(request);
+                });
+        });
+    }
+
+    it('is sent away in time, however often it asks; who has authenticated stays', async () => {
+        const gw = await startGateway({ config: { workers: 1, timeouts: { unauthenticated: '1s', keep_alive: '20s' } } });
+        const known = await client(gw);
+        assert.equal(await known.ask(get('/v1/models', gw.key)), 200);
+        const stranger = await client(gw);
+        let asked = 0;
+        await assert.rejects(
+            (async () => {
+                for (;;) {
+                    assert.equal(await stranger.ask(get('/v1/models', 'sk-wrong')), 401);
+                    asked++;
+                }
+            })(),
+        );
+        await stranger.over;
+        assert.ok(asked > 0);
+        assert.equal(await known.ask(get('/v1/models', 'sk-wrong')), 401);
+        assert.equal(await known.ask(get('/v1/models', gw.key)), 200);
+        known.destroy();
+        await gw.stop();
+    });
+
+    it('does not fill max_sessions: others come in', async () => {
+        const limits = { max_sessions: 8, max_unauthenticated: 4 };
+        const gw = await startGateway({ config: { workers: 2, limits } });
+        const strangers = [];
+        for (let i = 0; i < 4; i++) strangers.push(await client(gw));
+        for (const s of strangers) assert.equal(await s.ask(get('/v1/models', 'sk-wrong')), 401);
+        const late = await client(gw, '127.0.0.2');
+        assert.equal(await late.ask(get('/v1/models', gw.key)), 503);
+        await gw.waitLog(/connection refused" key=limits\.max_unauthenticated address=127\.0\.0\.2/);
+        // As soon as one of them shows who it is, there is room for the next.
+        for (const s of strangers) assert.equal(await s.ask(get('/v1/models', gw.key)), 200);
+        for (let i = 0; i < 4; i++) {
+            const c = await client(gw);
+            assert.equal(await c.ask(get('/v1/models', gw.key)), 200);
+            strangers.push(c);
+        }
+        const full = await client(gw);
+        assert.equal(await full.ask(get('/v1/models', gw.key)), 503);
+        await gw.waitLog(/connection refused" key=limits\.max_sessions address=127\.0\.0\.1/);
+        for (const s of strangers) s.destroy();
+        await gw.stop();
     });
 });

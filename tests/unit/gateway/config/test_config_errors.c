@@ -20,7 +20,8 @@ static const struct rule rules[] = {
     {"workers: 2", "timeouts: {conect: 5s}",
      "t.yaml:3: timeouts.conect: unknown key, did you mean connect?; allowed here: between_tokens, connect, "
      "drain, "
-     "first_token, handshake, heartbeat, idle, keep_alive, ping, total, upstream_idle, write\n"},
+     "first_token, handshake, heartbeat, idle, keep_alive, ping, total, unauthenticated, upstream_idle, "
+     "write\n"},
     {"8080\n", "8080\n    adress: x\n",
      "t.yaml:3: listen[0].adress: unknown key, did you mean address?; allowed here: address, "
      "allow_plaintext, tls\n"},

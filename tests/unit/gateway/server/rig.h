@@ -37,7 +37,7 @@ struct room {
     struct server *server;
     uv_timer_t timer;
     uv_signal_t on_drain, on_stop;
-    struct caps *caps;
+    struct door *door;
     bool stopped;
 };
 
@@ -81,8 +81,8 @@ static inline void room_signal(uv_signal_t *h, int signum)
 
 static inline bool room_open(struct room *r, const struct config *cfg, const int *fds)
 {
-    r->caps = caps_create(1, cfg->limits.max_sessions);
-    caps_set_limits(r->caps, cfg->limits.max_sessions, cfg->limits.max_sessions_per_address);
+    r->door = door_create(1, cfg->limits.max_sessions);
+    door_set_limits(r->door, cfg);
     signal(SIGPIPE, SIG_IGN);
     uv_loop_init(&r->loop);
     wheel_init(&r->wheel, clock_mono_ms());
@@ -101,7 +101,7 @@ static inline bool room_open(struct room *r, const struct config *cfg, const int
                                   .env = &r->env,
                                   .wheel = &r->wheel,
                                   .listen_fds = fds,
-                                  .caps = r->caps,
+                                  .door = r->door,
                                   .before_flush = room_tick,
                                   .ctx = r};
     r->server = server_new(&o);
@@ -115,8 +115,8 @@ static inline int room_end(struct room *r)
     server_free(r->server);
     response_pool_reap(&r->pool);
     upstream_free(r->upstream);
-    uint64_t held = caps_total(r->caps);
-    caps_destroy(r->caps);
+    uint64_t held = door_total(r->door);
+    door_destroy(r->door);
     return uv_loop_close(&r->loop) != 0 ? 3 : held != 0 ? 4 : 0;
 }
 
