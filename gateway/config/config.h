@@ -42,8 +42,16 @@ struct config_target {
     unsigned weight;   /* >= 1 */
 };
 
+/* What is done to the text that people wrote. */
+struct config_normalize {
+    enum normalize_unicode { NORMALIZE_NFC, NORMALIZE_NFKC, NORMALIZE_OFF } unicode;
+    enum normalize_controls { NORMALIZE_KEEP, NORMALIZE_REMOVE } controls;
+    enum normalize_trim { NORMALIZE_NONE, NORMALIZE_MESSAGE } trim;
+};
+
 struct config_model {
     const char *name; /* may end in '*' */
+    struct config_normalize normalize;
     struct config_target *targets;
     size_t n_targets;
 };

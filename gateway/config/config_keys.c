@@ -49,6 +49,11 @@
     {                                                                                                        \
         .path = name, .type = CONFIG_BOOL, .preset = "false", .reload = true, place, .help = text            \
     }
+#define WORDS(name, all, value, place, text)                                                                 \
+    {                                                                                                        \
+        .path = name, .type = CONFIG_ENUM, .preset = value, .words = all, .reload = true, place,             \
+        .help = text                                                                                         \
+    }
 #define LIST(name, kind, least, most, need, place, text)                                                     \
     {                                                                                                        \
         .path = name, .type = kind, .min = least, .max = most, .required = need, .reload = true, place,      \
@@ -108,17 +113,18 @@ const struct config_keydef config_keys[] = {
            "PEM file, the chain included; a relative path begins at this file's directory"),
     STRING("listen[].tls.key", CONFIG_STRING, 4096, true, NOWHERE, "PEM file of its private key"),
     GROUP("log", "what is written to standard error"),
-    {.path = "log.level",
-     .type = CONFIG_ENUM,
-     .preset = "info",
-     .words = "debug|info|warn|error",
-     .reload = true,
-     AT(config, log_level),
-     .help = "the least that is written"},
+    WORDS("log.level", "debug|info|warn|error", "info", AT(config, log_level), "the least that is written"),
     LIST("models", CONFIG_MAPS, 1, 10000, true, LIST_AT(config, models, n_models),
          "what clients may ask for"),
     STRING("models[].name", CONFIG_STRING, 256, true, AT(config_model, name),
            "exact, or with a * at the end; unique"),
+    GROUP("models[].normalize", "what is done to the text that people wrote, line ends (to LF) aside"),
+    WORDS("models[].normalize.controls", "keep|remove", "keep", AT(config_model, normalize.controls),
+          "control characters; line ends and tabs stay, NUL always goes"),
+    WORDS("models[].normalize.trim", "none|message", "none", AT(config_model, normalize.trim),
+          "white space at the outer ends of a whole message, never of a part of it"),
+    WORDS("models[].normalize.unicode", "nfc|nfkc|off", "nfc", AT(config_model, normalize.unicode),
+          "normalization form of its characters"),
     LIST("models[].targets", CONFIG_MAPS, 1, 64, true, LIST_AT(config_model, targets, n_targets),
          "who answers"),
     STRING("models[].targets[].model", CONFIG_STRING, 256, true, AT(config_target, model),

@@ -13,6 +13,21 @@ static void parse_failed(enum err err, const struct json_error *at, struct api_e
                       "The message is not valid JSON: %s at byte %zu.", at->what, at->offset);
 }
 
+/* Half a surrogate pair is no character: it goes, as a NUL does. */
+static enum err parse(const struct config *cfg, struct call *c, struct json_error *ret)
+{
+    const struct json_limits limits = {(unsigned)cfg->limits.max_json_depth, cfg->limits.max_json_nodes};
+    enum err err = json_parse(&c->doc, buf_bytes(&c->text), &limits, ret);
+    if (err != ERR_SYNTAX)
+        return err;
+    const size_t len = json_drop_half_pairs(c->text.data, c->text.len);
+    if (len == c->text.len)
+        return err;
+    c->normalized_bytes += c->text.len - len;
+    c->text.len = len;
+    return json_parse(&c->doc, buf_bytes(&c->text), &limits, ret);
+}
+
 enum err call_new(const struct config *cfg, const struct config_key *key, struct bytes text,
                   struct call **ret, struct api_error *ret_error)
 {
@@ -27,10 +42,8 @@ enum err call_new(const struct config *cfg, const struct config_key *key, struct
     buf_init(&c->text, text.len);
     json_doc_init(&c->doc);
     enum err err = buf_append_bytes(&c->text, text);
-    if (err == ERR_OK) {
-        const struct json_limits limits = {(unsigned)cfg->limits.max_json_depth, cfg->limits.max_json_nodes};
-        err = json_parse(&c->doc, buf_bytes(&c->text), &limits, &at);
-    }
+    if (err == ERR_OK)
+        err = parse(cfg, c, &at);
     if (err != ERR_OK) {
         parse_failed(err, &at, ret_error);
         call_free(c);

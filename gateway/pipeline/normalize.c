@@ -1,37 +1,24 @@
-/* Unicode NFC by utf8proc (UAX #15). Most texts are plain ASCII with nothing to mend: they are only looked
- * at. */
+/* Text that people wrote: Unicode, line ends, control characters, white space at the ends of a message. Most
+ * texts are plain ASCII with nothing to mend: they are only looked at. */
 #include "common/block.h"
+#include "gateway/pipeline/compose.h"
 #include "gateway/pipeline/stages.h"
-#include <stdlib.h>
 #include <utf8proc.h>
 
-/* The first character and its length. The scanner has seen to it that `s`, which is not empty, is UTF-8. */
-static inline size_t decode(struct bytes s, utf8proc_int32_t *ret)
-{
-    const unsigned char *u = (const unsigned char *)s.data;
-    if (u[0] < 0x80 || s.len < 2) {
-        *ret = u[0];
-        return 1;
-    }
-    if (u[0] < 0xE0 || s.len < 3) {
-        *ret = (u[0] & 0x1F) << 6 | (u[1] & 0x3F);
-        return 2;
-    }
-    if (u[0] < 0xF0 || s.len < 4) {
-        *ret = (u[0] & 0x0F) << 12 | (u[1] & 0x3F) << 6 | (u[2] & 0x3F);
-        return 3;
-    }
-    *ret = (u[0] & 0x07) << 18 | (u[1] & 0x3F) << 12 | (u[2] & 0x3F) << 6 | (u[3] & 0x3F);
-    return 4;
-}
+/* What one call's texts go through. */
+struct normalizing {
+    struct arena *arena;
+    const struct config_normalize *how;
+    size_t changed; /* bytes */
+};
 
 /* How many bytes of white space `s` begins with (its first character only). */
 static size_t space_at(struct bytes s)
 {
-    utf8proc_int32_t ch;
+    int32_t ch;
     if (s.len == 0)
         return 0;
-    const size_t n = decode(s, &ch);
+    const size_t n = compose_decode(s, &ch);
     if (ch < 0x80)
         return ch == ' ' || (ch >= '\t' && ch <= '\r') ? 1 : 0;
     utf8proc_category_t cat = utf8proc_category(ch);
@@ -40,10 +27,15 @@ static size_t space_at(struct bytes s)
     return space ? n : 0;
 }
 
-static struct bytes trim(struct bytes s)
+static struct bytes trim_start(struct bytes s)
 {
     for (size_t n; (n = space_at(s)) > 0;)
         s = bytes_skip(s, n);
+    return s;
+}
+
+static struct bytes trim_end(struct bytes s)
+{
     while (s.len > 0) {
         size_t back = 1;
         while (back < s.len && back < 4 && ((unsigned char)s.data[s.len - back] & 0xC0) == 0x80)
@@ -77,33 +69,34 @@ static size_t plain_end(struct bytes s, size_t at)
     return at;
 }
 
-/* Where the first byte is, from `at` on, that may begin a control character: C0 but for line ends and tabs,
- * DEL, and the lead byte of C1. */
-static size_t control_at(struct bytes s, size_t at)
+/* Where the first byte is, from `at` on, that must be looked at: CR and NUL; with `remove` all that may begin
+ * a control character: C0 but for line ends and tabs, DEL, and the lead byte of C1. */
+static size_t control_at(struct bytes s, size_t at, bool remove)
 {
     while (s.len - at >= sizeof(block)) {
         const block b = block_at(s.data + at);
         const block line_or_tab = (block)(b == '\n') | (block)(b == '\t');
-        const size_t n =
-            block_first(((block)(b < ' ') & ~line_or_tab) | (block)(b == 0x7F) | (block)(b == 0xC2));
+        const block all = ((block)(b < ' ') & ~line_or_tab) | (block)(b == 0x7F) | (block)(b == 0xC2);
+        const size_t n = block_first(remove ? all : (block)(b == '\r') | (block)(b == 0));
         at += n;
         if (n < sizeof(block))
             return at;
     }
     for (; at < s.len; at++) {
         const unsigned char ch = (unsigned char)s.data[at];
-        if (ch == 0xC2 || (ch < 0x80 && !is_plain(s.data[at])))
+        if (remove ? ch == 0xC2 || (ch < 0x80 && !is_plain(s.data[at])) : ch == '\r' || ch == 0)
             break;
     }
     return at;
 }
 
-/* CR LF, CR and NEL become LF; other C0 and C1 controls go. Shrinks or keeps the length. */
-static size_t clean(struct bytes in, char *out)
+/* CR LF and CR become LF, NUL goes. `remove`: the other C0 and C1 controls go too, and NEL, which ends a
+ * line, becomes LF. Shrinks or keeps the length. */
+static size_t clean(struct bytes in, bool remove, char *out, size_t *changed)
 {
     size_t n = 0;
     for (size_t i = 0; i < in.len; i++) {
-        const size_t end = control_at(in, i);
+        const size_t end = control_at(in, i, remove);
         memcpy(out + n, in.data + i, end - i);
         n += end - i;
         i = end;
@@ -111,174 +104,108 @@ static size_t clean(struct bytes in, char *out)
             break;
         const unsigned char ch = (unsigned char)in.data[i];
         const unsigned char next = i + 1 < in.len ? (unsigned char)in.data[i + 1] : 0;
-        if (ch == '\r') {
-            if (next != '\n')
-                out[n++] = '\n';
-        } else if (ch == 0xC2 && next >= 0x80 && next <= 0x9F) {
-            if (next == 0x85)
-                out[n++] = '\n';
-            i++;
-        } else if (ch == 0xC2) {
+        if (ch == 0xC2 && (next < 0x80 || next > 0x9F)) {
             out[n++] = (char)ch;
+            continue;
         }
+        if ((ch == '\r' && next != '\n') || (ch == 0xC2 && next == 0x85))
+            out[n++] = '\n';
+        i += ch == 0xC2;
+        *changed += ch == 0xC2 ? 2 : 1;
     }
     return n;
 }
 
-/* Characters that are NFC by themselves (quick check Yes, combining class 0) and never join the one before
- * them, so that what stands before such a character and what begins with it can be composed apart (UAX #15,
- * 9). Not all of them: the blocks that texts are made of. */
-static bool is_inert(utf8proc_int32_t ch)
+static bool compose(struct normalizing *z, struct bytes *s)
 {
-    static const utf8proc_int32_t ranges[][2] = {
-        {0x0000, 0x02FF},   /* Latin */
-        {0x0400, 0x0482},   /* Cyrillic */
-        {0x2010, 0x2027},   /* punctuation */
-        {0x2030, 0x205E},   /* more of it */
-        {0x20A0, 0x20BF},   /* currencies */
-        {0x3041, 0x3096},   /* Hiragana */
-        {0x30A1, 0x30FA},   /* Katakana */
-        {0x4E00, 0x9FFF},   /* Han */
-        {0xAC00, 0xD7A3},   /* Hangul syllables */
-        {0x1F300, 0x1FAFF}, /* pictographs */
-    };
-    for (size_t i = 0; i < ARRAY_LEN(ranges) && ch >= ranges[i][0]; i++)
-        if (ch <= ranges[i][1])
-            return true;
-    return false;
-}
-
-/* utf8proc sorts the marks behind a letter by exchanging neighbours, so the time for n of them grows with n *
- * n: a megabyte of marks would hold up everybody for minutes. No language piles up more than a few (UAX #15,
- * 13, allows 30). */
-enum { MAX_MARKS = 64 };
-
-enum char_kind { CHAR_INERT, CHAR_MARK, CHAR_OTHER };
-
-/* The length of the character at `at`. */
-static size_t next_char(struct bytes s, size_t at, enum char_kind *ret_kind)
-{
-    utf8proc_int32_t ch;
-    const size_t n = decode(bytes_skip(s, at), &ch);
-    *ret_kind = CHAR_INERT;
-    if (!is_inert(ch)) {
-        utf8proc_category_t cat = utf8proc_category(ch);
-        bool mark = cat == UTF8PROC_CATEGORY_MN || cat == UTF8PROC_CATEGORY_MC || cat == UTF8PROC_CATEGORY_ME;
-        *ret_kind = mark ? CHAR_MARK : CHAR_OTHER;
-    }
-    return n;
-}
-
-static bool compose_piece(struct bytes s, struct buf *out)
-{
-    enum { SMALL = 32 };
-    const utf8proc_option_t options = UTF8PROC_STABLE | UTF8PROC_COMPOSE;
-    utf8proc_int32_t small[SMALL + 1]; /* reencode writes UTF-8 over it, and a NUL */
-    utf8proc_uint8_t *nfc = NULL;
-    utf8proc_ssize_t n =
-        utf8proc_decompose((const utf8proc_uint8_t *)s.data, (utf8proc_ssize_t)s.len, small, SMALL, options);
-    if (n >= 0 && n <= SMALL) {
-        n = utf8proc_reencode(small, n, options);
-        return n >= 0 && buf_append(out, small, (size_t)n) == ERR_OK;
-    }
-    n = utf8proc_map((const utf8proc_uint8_t *)s.data, (utf8proc_ssize_t)s.len, &nfc, options);
-    bool ok = n >= 0 && buf_append(out, nfc, (size_t)n) == ERR_OK;
-    free(nfc);
+    const bool compat = z->how->unicode == NORMALIZE_NFKC;
+    struct buf composed;
+    size_t changed = 0;
+    buf_init(&composed, s->len * (compat ? (size_t)COMPOSE_GROWTH_NFKC : (size_t)COMPOSE_GROWTH_NFC) + 1);
+    /* The scanner has seen to UTF-8: what can fail is memory. */
+    bool ok = compose_text(compat ? COMPOSE_NFKC : COMPOSE_NFC, *s, &composed, &changed);
+    if (ok && changed > 0)
+        ok = arena_dup(z->arena, buf_bytes(&composed), s);
+    buf_free(&composed);
+    z->changed += changed;
     return ok;
 }
 
-/* Where the characters that are not inert end, from `at` on; *ret_crowded: more than MAX_MARKS marks stand in
- * a row. */
-static size_t piece_end(struct bytes s, size_t at, bool *ret_crowded)
+static bool normalize(struct normalizing *z, struct bytes *text)
 {
-    enum char_kind kind;
-    size_t marks = 0;
-    *ret_crowded = false;
-    while (at < s.len) {
-        size_t n = next_char(s, at, &kind);
-        if (kind == CHAR_INERT)
-            break;
-        marks = kind == CHAR_MARK ? marks + 1 : 0;
-        *ret_crowded |= marks > MAX_MARKS;
-        at += n;
-    }
-    return at;
-}
-
-/* Appends NFC(s), or nothing where s is NFC as it stands. A piece to be composed begins with the last inert
- * character before those that are not: it may be their base. A crowded one stays as it is. */
-static bool compose(struct bytes s, struct buf *out)
-{
-    size_t done = 0, base = 0, at = 0;
-    bool ok = true;
-    while (ok && at < s.len) {
-        enum char_kind kind;
-        bool crowded;
-        const size_t plain = plain_end(s, at);
-        if (plain > at) {
-            base = plain - 1;
-            at = plain;
-            continue;
-        }
-        size_t n = next_char(s, at, &kind);
-        if (kind == CHAR_INERT) {
-            base = at;
-            at += n;
-            continue;
-        }
-        at = piece_end(s, at, &crowded);
-        if (crowded)
-            continue;
-        ok = (out->cap > 0 || buf_reserve(out, s.len + 1) == ERR_OK) &&
-             buf_append(out, s.data + done, base - done) == ERR_OK &&
-             compose_piece(bytes_of(s.data + base, at - base), out);
-        done = base = at;
-    }
-    return ok && (done == 0 || buf_append(out, s.data + done, s.len - done) == ERR_OK);
-}
-
-bool normalize_text(struct arena *a, struct bytes *text)
-{
-    /* The most that a character grows by in NFC: U+1D160 and the like, from 4 bytes to 12. */
-    enum { GROWTH_MAX = 3 };
+    const bool remove = z->how->controls == NORMALIZE_REMOVE;
     struct bytes s = *text;
-    if (plain_end(s, 0) < s.len) {
-        if (control_at(s, 0) < s.len) {
-            char *copy = arena_alloc(a, s.len + 1);
-            if (!copy)
-                return false;
-            s = bytes_of(copy, clean(s, copy));
-        }
-        struct buf composed;
-        buf_init(&composed, s.len * GROWTH_MAX + 1);
-        /* The scanner has seen to UTF-8: what can fail is memory. */
-        bool ok = compose(s, &composed);
-        if (ok && composed.len > 0)
-            ok = arena_dup(a, buf_bytes(&composed), &s);
-        buf_free(&composed);
-        if (!ok)
-            return false;
-    }
-    *text = trim(s);
-    return true;
-}
-
-static bool normalize_item(struct arena *a, struct llm_item *item)
-{
-    if (item->kind != LLM_ITEM_MESSAGE || item->role == LLM_ROLE_ASSISTANT)
+    if (plain_end(s, 0) == s.len)
         return true;
-    for (size_t i = 0; i < item->n_contents; i++)
-        if (item->contents[i].kind == LLM_CONTENT_TEXT && !normalize_text(a, &item->contents[i].text))
+    if (control_at(s, 0, remove) < s.len) {
+        char *copy = arena_alloc(z->arena, s.len + 1);
+        if (!copy)
             return false;
+        s = bytes_of(copy, clean(s, remove, copy, &z->changed));
+    }
+    if (z->how->unicode != NORMALIZE_OFF && !compose(z, &s))
+        return false;
+    *text = s;
     return true;
 }
 
-enum verdict stage_normalize(struct pipeline *p UNUSED, struct call *c)
+static void trim_one(struct normalizing *z, struct bytes *text, struct bytes trimmed)
 {
+    z->changed += text->len - trimmed.len;
+    *text = trimmed;
+}
+
+/* The outer ends of a message, never those of its parts: white space of its first texts, until one has
+ * anything else, and of its last. */
+static void trim_message(struct normalizing *z, struct llm_content *parts, size_t n)
+{
+    for (size_t i = 0; i < n && parts[i].kind == LLM_CONTENT_TEXT; i++) {
+        trim_one(z, &parts[i].text, trim_start(parts[i].text));
+        if (parts[i].text.len > 0)
+            break;
+    }
+    for (size_t i = n; i > 0 && parts[i - 1].kind == LLM_CONTENT_TEXT; i--) {
+        trim_one(z, &parts[i - 1].text, trim_end(parts[i - 1].text));
+        if (parts[i - 1].text.len > 0)
+            break;
+    }
+}
+
+static bool normalize_message(struct normalizing *z, struct llm_content *parts, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (parts[i].kind == LLM_CONTENT_TEXT && !normalize(z, &parts[i].text))
+            return false;
+    if (z->how->trim == NORMALIZE_MESSAGE)
+        trim_message(z, parts, n);
+    return true;
+}
+
+bool normalize_text(struct arena *a, const struct config_normalize *how, struct bytes *text,
+                    size_t *ret_changed)
+{
+    struct normalizing z = {.arena = a, .how = how};
+    struct llm_content part = {.kind = LLM_CONTENT_TEXT, .text = *text};
+    if (!normalize_message(&z, &part, 1))
+        return false;
+    *text = part.text;
+    *ret_changed += z.changed;
+    return true;
+}
+
+enum verdict stage_normalize(struct pipeline *p, struct call *c)
+{
+    static const struct config_normalize plain;
     struct llm_request *r = &c->request;
-    bool ok = normalize_text(r->arena, &r->instructions);
-    for (size_t i = 0; ok && i < r->n_items; i++)
-        ok = normalize_item(r->arena, &r->items[i]);
+    call_resolve(p, c);
+    struct normalizing z = {.arena = r->arena, .how = c->model ? &c->model->normalize : &plain};
+    bool ok = normalize_text(z.arena, z.how, &r->instructions, &z.changed);
+    for (size_t i = 0; ok && i < r->n_items; i++) {
+        const struct llm_item *item = &r->items[i];
+        if (item->kind == LLM_ITEM_MESSAGE && item->role != LLM_ROLE_ASSISTANT)
+            ok = normalize_message(&z, item->contents, item->n_contents);
+    }
+    c->normalized_bytes += z.changed;
     if (ok)
         return STAGE_OK;
     api_error_no_memory(&c->error);

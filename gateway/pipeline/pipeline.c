@@ -4,7 +4,7 @@ static const struct {
     const char *name;
     enum verdict (*run)(struct pipeline *p, struct call *c);
 } stages[] = {
-    {"normalize", stage_normalize}, {"authorize", stage_authorize}, {"admit", stage_admit},
+    {"authorize", stage_authorize}, {"normalize", stage_normalize}, {"admit", stage_admit},
     {"route", stage_route},         {"dispatch", stage_dispatch},
 };
 

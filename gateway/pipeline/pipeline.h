@@ -1,6 +1,7 @@
 #pragma once
 /* What every request walks through, in the order of one const table (pipeline.c):
- *     normalize -> authorize -> admit -> route -> dispatch */
+ *     authorize -> normalize -> admit -> route -> dispatch
+ * What it costs to look at a text comes after it is known that its principal may ask. */
 #include "gateway/response/response.h"
 
 struct pipeline {
@@ -24,6 +25,11 @@ struct call {
     struct json_doc doc; /* over text */
     struct llm_request request;
     const struct config_key *key; /* who asks */
+    bool resolved;
+    const struct config_model *model;       /* what the name asked for stands for; NULL: see provider */
+    const struct config_provider *provider; /* PROVIDER/MODEL was asked for; NULL: see model */
+    struct bytes model_rest;                /* what the model's * matched, or MODEL */
+    size_t normalized_bytes;                /* of the request's text that were not passed on as they came */
     const struct config_target *target;
     struct bytes target_model;
     char request_id[ID_MAX];

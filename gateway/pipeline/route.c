@@ -85,28 +85,38 @@ static enum verdict no_memory(struct call *c)
     return STAGE_REJECT;
 }
 
+void call_resolve(const struct pipeline *p, struct call *c)
+{
+    const struct bytes name = c->request.model;
+    if (c->resolved)
+        return;
+    c->resolved = true;
+    c->model = find_exact(p->cfg, name);
+    if (!c->model)
+        c->provider = find_provider(p->cfg, name, &c->model_rest);
+    if (!c->model && !c->provider)
+        c->model = find_wildcard(p->cfg, name, &c->model_rest);
+}
+
 enum verdict stage_route(struct pipeline *p, struct call *c)
 {
-    struct bytes name = c->request.model, rest = {NULL, 0};
-    const struct config_model *m = find_exact(p->cfg, name);
-    const struct config_provider *provider = m ? NULL : find_provider(p->cfg, name, &rest);
-    if (provider) {
+    const struct bytes name = c->request.model;
+    call_resolve(p, c);
+    if (c->provider) {
         struct config_target *t = arena_alloc(&c->arena, sizeof(*t));
         if (!t)
             return no_memory(c);
-        *t = (struct config_target){.provider = provider, .weight = 1};
+        *t = (struct config_target){.provider = c->provider, .weight = 1};
         c->target = t;
-        c->target_model = rest;
+        c->target_model = c->model_rest;
         return STAGE_OK;
     }
-    if (!m)
-        m = find_wildcard(p->cfg, name, &rest);
-    if (!m) {
+    if (!c->model) {
         api_error_set(&c->error, 404, API_INVALID, "model_not_found", "model",
                       "The model '%.*s' does not exist. GET /v1/models lists those that do.",
                       (int)MIN(name.len, 100), name.data);
         return STAGE_REJECT;
     }
-    c->target = choose(p, m);
-    return fill_in(&c->arena, c->target->model, rest, &c->target_model) ? STAGE_OK : no_memory(c);
+    c->target = choose(p, c->model);
+    return fill_in(&c->arena, c->target->model, c->model_rest, &c->target_model) ? STAGE_OK : no_memory(c);
 }

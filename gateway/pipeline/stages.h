@@ -2,8 +2,8 @@
 /* The stages, one a file. Each sees the call as the stages before it have left it. */
 #include "gateway/pipeline/pipeline.h"
 
-/* Text that people wrote: Unicode NFC, line ends to LF, control characters out, white space off both ends.
- * Never tool outputs, arguments, schemas, or what the model itself said. */
+/* Text that people wrote: Unicode NFC, line ends to LF, NUL out; more where the model's configuration says so
+ * (models[].normalize). Never tool outputs, arguments, schemas, or what the model itself said. */
 enum verdict stage_normalize(struct pipeline *p, struct call *c);
 /* May this key ask for this model? 403 model_not_allowed. */
 enum verdict stage_authorize(struct pipeline *p, struct call *c);
@@ -14,5 +14,9 @@ enum verdict stage_route(struct pipeline *p, struct call *c);
 /* Makes the response and starts it. */
 enum verdict stage_dispatch(struct pipeline *p, struct call *c);
 
-/* What stage_normalize does to one text; in the arena when it changes anything. False: no memory. */
-bool normalize_text(struct arena *a, struct bytes *text) MUST_USE;
+/* What stage_normalize does to a message of one text; in the arena when it changes anything. Adds the bytes
+ * that are not as they were to *ret_changed. False: no memory. */
+bool normalize_text(struct arena *a, const struct config_normalize *how, struct bytes *text,
+                    size_t *ret_changed) MUST_USE;
+/* Finds once what the model that is asked for stands for: c->model and c->model_rest, or c->provider. */
+void call_resolve(const struct pipeline *p, struct call *c);

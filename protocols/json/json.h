@@ -81,6 +81,10 @@ bool json_double(const struct json_doc *d, json_ref r, double *ret) MUST_USE;
 bool json_is(const struct json_doc *d, json_ref r, enum json_type t); /* false for JSON_NONE */
 bool json_is_bool(const struct json_doc *d, json_ref r);
 
+/* Takes escapes of half a surrogate pair, which stand for no character, out of a JSON text, in place; the new
+ * length. Programs that cut text in the middle of a character send such. */
+size_t json_drop_half_pairs(char *text, size_t len);
+
 /* Appends a valid JSON text (or raw members) without the blanks between its tokens: it has no line ends then,
  * and may stand in a line of an event stream. ERR_LIMIT, ERR_NOMEM. */
 enum err json_compact(struct bytes raw, struct buf *out);

@@ -271,8 +271,8 @@ describe('messages by hand', () => {
         await c.until('response.completed');
         const { messages } = provider.requests.at(-1).body;
         const flat = (m) => (typeof m.content === 'string' ? m.content : (m.content?.[0]?.text ?? null));
-        assert.equal(flat(messages[0]), '\u00e9');
-        assert.equal(flat(messages[1]), 'caf\u00e9\nline');
+        assert.equal(flat(messages[0]), ' \u00e9 ');
+        assert.equal(flat(messages[1]), '  caf\u00e9\nline\u0007 ');
         assert.equal(messages[2].tool_calls[0].function.arguments, '{"a":" e\u0301\\r\\n"}');
         assert.equal(flat(messages[3]), ' e\u0301\r\n ');
         await c.end();

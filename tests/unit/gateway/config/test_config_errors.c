@@ -32,7 +32,7 @@ static const struct rule rules[] = {
      "t.yaml:12: models[0].targets[0].wieght: unknown key, did you mean weight?; allowed here: model, "
      "provider, weight\n"},
     {"    targets:", "    fallback: []\n    targets:",
-     "t.yaml:9: models[0].fallback: unknown key; allowed here: name, targets\n"},
+     "t.yaml:9: models[0].fallback: unknown key; allowed here: name, normalize, targets\n"},
     {"", "    limits: {concurrent: 1}\n",
      "t.yaml:16: keys[0].limits: unknown key; allowed here: hash, models, name, plaintext\n"},
     {"", "    on_disconnect: keep\n",

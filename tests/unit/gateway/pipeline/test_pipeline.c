@@ -1,7 +1,6 @@
 #include "../scripted_upstream.h"
 #include "gateway/pipeline/stages.h"
 #include "tests/unit/common/run.h"
-#include <utf8proc.h>
 
 static struct config *cfg;
 static struct response_pool pool;
@@ -21,148 +20,6 @@ static void teardown(void)
     config_free(cfg);
 }
 
-static const struct {
-    const char *in, *out;
-} texts[] = {
-    {"", ""},
-    {"plain", "plain"},
-    {"  two words \n", "two words"},
-    {"a\r\nb\rc\nd", "a\nb\nc\nd"},
-    {"tab\tstays", "tab\tstays"},
-    {"bell\x07 and\x1b[0m del\x7f", "bell and[0m del"},
-    {"e\xCC\x81", "\xC3\xA9"},                    /* e + combining acute */
-    {"\xE1\x84\x80\xE1\x85\xA1", "\xEA\xB0\x80"}, /* Hangul jamo */
-    {"\xEF\xBC\xA1", "\xEF\xBC\xA1"},             /* full-width A stays: NFC, not NFKC */
-    {"\xC2\xA0nbsp\xE3\x80\x80", "nbsp"},         /* NBSP, ideographic space */
-    {"a\xC2\x85"
-     "b\xC2\x9F"
-     "c",
-     "a\nbc"}, /* NEL, C1 */
-    {"\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x92\xBB",
-     "\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x92\xBB"}, /* ZWJ emoji */
-    {"\xE2\x84\xAB", "\xC3\x85"},                     /* angstrom sign */
-    {" \xE2\x80\xA8 ", ""},
-};
-
-START_TEST(test_normalize_text)
-{
-    struct arena a;
-    struct bytes text = bytes_cstr(texts[_i].in);
-    arena_init(&a, 65536);
-    ck_assert(normalize_text(&a, &text));
-    ck_assert_msg(bytes_is(text, texts[_i].out), "case %d: '%.*s'", _i, BYTES_FMT(text));
-    struct bytes again = text;
-    ck_assert(normalize_text(&a, &again));
-    ck_assert(bytes_eq(again, text));
-    arena_free(&a);
-}
-END_TEST
-
-static uint32_t next_random(uint32_t *state)
-{
-    *state = *state * 1664525u + 1013904223u;
-    return *state >> 8;
-}
-
-/* A character of a kind that texts have, or that composes, decomposes or reorders. */
-static utf8proc_int32_t random_char(uint32_t *state)
-{
-    static const utf8proc_int32_t ranges[][2] = {
-        {0x21, 0x7E},     {0xA1, 0x2FF},    {0x300, 0x36F},   {0x370, 0x482},     {0x483, 0x5FF},
-        {0x915, 0x9DF},   {0x1100, 0x11FF}, {0x1E00, 0x1FFE}, {0x2010, 0x214F},   {0x3041, 0x30FE},
-        {0x4E00, 0x4FFF}, {0xAC00, 0xAD00}, {0xF900, 0xFA6D}, {0x1D15E, 0x1D164}, {0x1F300, 0x1F6FF},
-    };
-    const utf8proc_int32_t *r = ranges[next_random(state) % ARRAY_LEN(ranges)];
-    return r[0] + (utf8proc_int32_t)(next_random(state) % (uint32_t)(r[1] - r[0] + 1));
-}
-
-/* Composing where it is needed gives what composing the whole gives. */
-START_TEST(test_normalize_like_utf8proc)
-{
-    uint32_t seed = 7;
-    for (int round = 0; round < 20000; round++) {
-        char in[256];
-        size_t n = 0;
-        in[n++] = 'x'; /* letters at both ends: nothing to trim */
-        for (unsigned i = 1 + next_random(&seed) % 40; i > 0; i--)
-            n += (size_t)utf8proc_encode_char(random_char(&seed), (utf8proc_uint8_t *)in + n);
-        in[n++] = 'x';
-        in[n] = 0;
-        utf8proc_uint8_t *whole = utf8proc_NFC((const utf8proc_uint8_t *)in);
-        struct arena a;
-        struct bytes text = bytes_of(in, n);
-        arena_init(&a, 65536);
-        if (!normalize_text(&a, &text) || !bytes_is(text, (const char *)whole))
-            ck_abort_msg("round %d: '%s' gave '%.*s', not '%s'", round, in, BYTES_FMT(text),
-                         (const char *)whole);
-        arena_free(&a);
-        free(whole);
-    }
-}
-END_TEST
-
-/* What would be sorted in a time that grows with its square is left as it is; the words around it are not. */
-START_TEST(test_normalize_crowded_marks)
-{
-    struct buf in, want;
-    struct arena a;
-    buf_init(&in, 2 << 20);
-    buf_init(&want, 2 << 20);
-    arena_init(&a, 8 << 20);
-    buf_append_bytes(&in, BYTES("e\xCC\x81 b"));
-    buf_append_bytes(&want, BYTES("\xC3\xA9 b"));
-    for (size_t i = 0; i < 500000; i++) {
-        struct bytes mark = i < 250000 ? BYTES("\xCC\x81") : BYTES("\xCC\x96");
-        buf_append_bytes(&in, mark);
-        buf_append_bytes(&want, mark);
-    }
-    buf_append_bytes(&in, BYTES(" e\xCC\x81"));
-    buf_append_bytes(&want, BYTES(" \xC3\xA9"));
-    ck_assert(!in.failed && !want.failed);
-    struct bytes text = buf_bytes(&in);
-    ck_assert(normalize_text(&a, &text));
-    ck_assert(bytes_eq(text, buf_bytes(&want)));
-    /* Not yet a crowd: sorted, then composed. */
-    text = BYTES("a\xCC\x81\xCC\xA3");
-    ck_assert(normalize_text(&a, &text));
-    ck_assert(bytes_is(text, "\xE1\xBA\xA1\xCC\x81"));
-    arena_free(&a);
-    buf_free(&in);
-    buf_free(&want);
-}
-END_TEST
-
-/* Every character alone and behind a letter that likes company. */
-START_TEST(test_normalize_every_character)
-{
-    for (utf8proc_int32_t ch = 0xA1; ch < 0x30000; ch++) {
-        static const char *const bases[] = {"", "a", "\xE1\x84\x80", "\xE3\x81\x8B", "\xEA\xB0\x80"};
-        if (ch >= 0xD800 && ch <= 0xDFFF)
-            continue;
-        for (size_t i = 0; i < ARRAY_LEN(bases); i++) {
-            utf8proc_uint8_t in[16] = {0};
-            size_t n = strlen(bases[i]);
-            memcpy(in, bases[i], n);
-            n += (size_t)utf8proc_encode_char(ch, in + n);
-            in[n++] = 'z';
-            utf8proc_uint8_t *whole = utf8proc_NFC(in);
-            struct arena a;
-            struct bytes text = bytes_of(in, n);
-            arena_init(&a, 4096);
-            bool ok = normalize_text(&a, &text);
-            struct bytes want = bytes_cstr((const char *)whole);
-            /* What is trimmed off the front is white space: the end must be the same. */
-            if (!ok || text.len > want.len ||
-                memcmp(text.data, want.data + want.len - text.len, text.len) != 0 ||
-                (text.len < want.len && i > 0))
-                ck_abort_msg("U+%04X after '%s'", (unsigned)ch, bases[i]);
-            arena_free(&a);
-            free(whole);
-        }
-    }
-}
-END_TEST
-
 static struct call *call_of(const struct config_key *key, const char *json)
 {
     struct call *c = NULL;
@@ -179,7 +36,8 @@ START_TEST(test_walk)
     ck_assert_ptr_nonnull(c->response);
     ck_assert_uint_eq(n_transfers, 1);
     ck_assert_str_eq(last_transfer()->model, "one");
-    ck_assert_str_eq(last_transfer()->last_text, "hi");
+    ck_assert_str_eq(last_transfer()->last_text, "  hi\n ");
+    ck_assert_uint_eq(c->normalized_bytes, 1);
     call_free(c);
     ck_assert(transfers[0].cancelled);
 }
@@ -192,6 +50,51 @@ START_TEST(test_tool_output_is_not_normalized)
                        "\"output\":\"  e\\u0301\\r\\n \"}]}");
     ck_assert_int_eq(stage_normalize(&pipeline, c), STAGE_OK);
     ck_assert(bytes_is(c->request.items[0].text, "  e\xCC\x81\r\n "));
+    call_free(c);
+}
+END_TEST
+
+/* Half a surrogate pair is no character; programs that cut strings by units send such. */
+START_TEST(test_half_a_pair_goes)
+{
+    struct call *c =
+        call_of(&cfg->keys[0], "{\"model\":\"solo\",\"input\":\"a\\ud83d b\\udE00\\ud83d\\ude00c\\\\ud83d"
+                               "\\u0000\"}");
+    ck_assert_uint_eq(c->normalized_bytes, 12);
+    ck_assert_int_eq(stage_normalize(&pipeline, c), STAGE_OK);
+    ck_assert(bytes_is(c->request.items[0].contents[0].text, "a b\xF0\x9F\x98\x80"
+                                                             "c\\ud83d"));
+    ck_assert_uint_eq(c->normalized_bytes, 13);
+    call_free(c);
+    struct api_error e;
+    ck_assert_int_eq(call_new(cfg, &cfg->keys[0], BYTES("{\"a\":\"\\ud83d\",}"), &c, &e), ERR_SYNTAX);
+    ck_assert_str_eq(e.code, "invalid_json");
+}
+END_TEST
+
+/* A model's own way; the outer ends are those of the message, not of its parts. */
+START_TEST(test_normalize_by_model)
+{
+    struct call *c = call_of(
+        &cfg->keys[0],
+        "{\"model\":\"solo\",\"instructions\":\" \\u001b\\uff21 "
+        "\",\"input\":[{\"role\":\"user\",\"content\":["
+        "{\"type\":\"input_text\",\"text\":\" \"},{\"type\":\"input_text\",\"text\":\"\\n  if:\\u0007\\n\"},"
+        "{\"type\":\"input_text\",\"text\":\"    \\ufb01x  \"},{\"type\":\"input_text\",\"text\":\" "
+        "\\n\"}]}]}");
+    struct config_normalize *how = NULL;
+    for (size_t i = 0; i < cfg->n_models; i++)
+        if (strcmp(cfg->models[i].name, "solo") == 0)
+            how = &cfg->models[i].normalize;
+    ck_assert_ptr_nonnull(how);
+    *how = (struct config_normalize){NORMALIZE_NFKC, NORMALIZE_REMOVE, NORMALIZE_MESSAGE};
+    ck_assert_int_eq(stage_normalize(&pipeline, c), STAGE_OK);
+    const struct llm_content *parts = c->request.items[0].contents;
+    ck_assert(bytes_is(c->request.instructions, "A"));
+    ck_assert_uint_eq(parts[0].text.len, 0);
+    ck_assert(bytes_is(parts[1].text, "if:\n"));
+    ck_assert(bytes_is(parts[2].text, "    fix"));
+    ck_assert_uint_eq(parts[3].text.len, 0);
     call_free(c);
 }
 END_TEST
@@ -351,13 +254,11 @@ int main(void)
 {
     TCase *tc = tcase_create("pipeline");
     tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_add_loop_test(tc, test_normalize_text, 0, (int)ARRAY_LEN(texts));
-    tcase_add_test(tc, test_normalize_like_utf8proc);
-    tcase_add_test(tc, test_normalize_crowded_marks);
-    tcase_add_test(tc, test_normalize_every_character);
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, test_walk);
     tcase_add_test(tc, test_tool_output_is_not_normalized);
+    tcase_add_test(tc, test_half_a_pair_goes);
+    tcase_add_test(tc, test_normalize_by_model);
     tcase_add_loop_test(tc, test_route, 0, (int)ARRAY_LEN(routes));
     tcase_add_test(tc, test_weights);
     tcase_add_test(tc, test_overload_sheds);
