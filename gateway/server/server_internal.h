@@ -2,7 +2,7 @@
 /* What the files of this room share. */
 #include "common/fsm.h"
 #include "common/log.h"
-#include "gateway/server/http1.h"
+#include "protocols/http1/http1_request.h"
 #include "gateway/server/server.h"
 #include "gateway/web/web.h"
 

@@ -1,6 +1,6 @@
 #pragma once
 /* The opening handshake of a WebSocket (RFC 6455, 4.2). */
-#include "gateway/server/http1.h"
+#include "protocols/http1/http1_request.h"
 
 enum { WS_ACCEPT_SIZE = 32 };
 

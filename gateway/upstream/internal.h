@@ -7,7 +7,7 @@
 #include "common/log.h"
 #include "common/wheel.h"
 #include "gateway/upstream/demo.h"
-#include "gateway/upstream/http1_response.h"
+#include "protocols/http1/http1_response.h"
 #include "gateway/upstream/retry_after.h"
 #include "gateway/upstream/upstream.h"
 #include "protocols/sse/sse.h"

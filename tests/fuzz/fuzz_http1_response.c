@@ -1,10 +1,11 @@
 /* A provider's HTTP/1.1 responses: the same lines, body and ends, whatever the split. */
-#include "gateway/upstream/http1_response.h"
+#include "protocols/http1/http1_response.h"
 #include "tests/fuzz/splits.h"
 
 enum { MAX_HEAD = 300 };
 
 struct reading {
+    struct http1_response parser;
     struct buf *text;
     size_t eaten;
     bool in_body; /* the last that was noted is a part of a body */
@@ -31,11 +32,10 @@ static void note_step(struct reading *r, enum http1_response_step step, struct b
     }
 }
 
-/* One piece; false: no more can be read. */
-static bool feed(struct http1_response *p, struct reading *r, struct bytes piece)
+static bool feed(void *ctx, struct bytes in)
 {
-    char *copy = exact_copy(piece.data, piece.len);
-    struct bytes in = bytes_of(copy, piece.len);
+    struct reading *r = ctx;
+    struct http1_response *p = &r->parser;
     enum http1_response_step step;
     do {
         struct bytes data = {NULL, 0};
@@ -55,20 +55,16 @@ static bool feed(struct http1_response *p, struct reading *r, struct bytes piece
     } while (step != RESPONSE_MORE && step != RESPONSE_BAD);
     if (step == RESPONSE_BAD)
         note(r, "bad", (struct bytes){NULL, 0});
-    free(copy);
     return step == RESPONSE_MORE;
 }
 
 static void read_split(struct buf *out, struct bytes text, struct split by)
 {
     struct reading r = {.text = out};
-    struct http1_response p;
-    bool ok = true;
-    http1_response_init(&p, MAX_HEAD);
-    while (ok && text.len > 0)
-        ok = feed(&p, &r, split_next(&by, &text));
-    buf_printf(out, "\nwhole %d", ok && http1_response_whole_at_close(&p));
-    http1_response_free(&p);
+    http1_response_init(&r.parser, MAX_HEAD);
+    bool ok = split_feed(feed, &r, text, by);
+    buf_printf(out, "\nwhole %d", ok && http1_response_whole_at_close(&r.parser));
+    http1_response_free(&r.parser);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

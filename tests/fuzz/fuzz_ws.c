@@ -16,26 +16,34 @@ static void note(struct buf *out, enum ws_event e, const struct ws_incoming *in)
     buf_append_bytes(out, in->data);
 }
 
+struct reading {
+    struct ws_receiver receiver;
+    struct buf *out;
+};
+
+static bool feed(void *ctx, struct bytes piece)
+{
+    struct reading *r = ctx;
+    char *at = (char *)(uintptr_t)piece.data; /* unmasked in place */
+    size_t left = piece.len;
+    enum ws_event e;
+    do {
+        struct ws_incoming in;
+        e = ws_feed(&r->receiver, &at, &left, &in);
+        MUST(at + left == piece.data + piece.len);
+        if (e != WS_MORE)
+            note(r->out, e, &in);
+    } while (e != WS_MORE && e != WS_FAIL);
+    MUST(e == WS_FAIL || left == 0);
+    return e != WS_FAIL;
+}
+
 static void read_split(struct buf *out, struct bytes text, struct split by)
 {
-    struct ws_receiver r;
-    enum ws_event e = WS_MORE;
-    ws_init(&r, MAX_MESSAGE);
-    while (e != WS_FAIL && text.len > 0) {
-        struct bytes piece = split_next(&by, &text);
-        char *copy = exact_copy(piece.data, piece.len), *at = copy;
-        size_t left = piece.len;
-        do {
-            struct ws_incoming in;
-            e = ws_feed(&r, &at, &left, &in);
-            MUST(at + left == copy + piece.len);
-            if (e != WS_MORE)
-                note(out, e, &in);
-        } while (e != WS_MORE && e != WS_FAIL);
-        MUST(e == WS_FAIL || left == 0);
-        free(copy);
-    }
-    ws_free(&r);
+    struct reading r = {.out = out};
+    ws_init(&r.receiver, MAX_MESSAGE);
+    split_feed(feed, &r, text, by);
+    ws_free(&r.receiver);
 }
 
 /* Our framing, read back. */

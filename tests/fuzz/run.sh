@@ -19,7 +19,7 @@ cmake --build $build --target fuzz -j "$jobs" >$build/fuzz-build.log 2>&1 || {
 
 # What there is to begin with: the fixtures of the unit tests, and a few lines of our own.
 rm -rf $build/seeds
-mkdir -p $build/seeds/{json,sse,utf8,chat_stream,responses_stream,request,client_event,http1,http1_response,ws,config,normalize,demo_json} $build/found
+mkdir -p $build/seeds/{json,sse,utf8,chat_stream,responses_stream,request,client_event,http1_request,http1_response,ws,config,normalize,demo_json} $build/found
 seeds=$build/seeds
 cp $fixtures/json/cases/* $seeds/json/
 cp $fixtures/sse/*.sse $seeds/sse/
@@ -39,9 +39,9 @@ printf '%s' '{"type":"response.cancel","response_id":"resp_1"}' >$seeds/client_e
 printf '%s' '{"type":"response.cancel","stream_id":"a.B-9_"}' >$seeds/client_event/lane
 printf '%s' '{"type":"session.ping","id":"7","data":{"a":[1,"\u00e9"]}}' >$seeds/client_event/ping
 printf '%s' '{"type":"response.create","model":"fast","input":"hi","stream_id":"x"}' >$seeds/client_event/create
-printf 'GET /v1/models?a=b HTTP/1.1\r\nHost: h:80\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\nGET / HTTP/1.0\r\n\r\n' >$seeds/http1/get
-printf 'POST http://h/x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabcOPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n' >$seeds/http1/sized
-printf '\r\nPOST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3;a="b"\r\nabc\r\n0A\r\n0123456789\r\n0\r\nT: x\r\n\r\n' >$seeds/http1/chunked
+printf 'GET /v1/models?a=b HTTP/1.1\r\nHost: h:80\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\nGET / HTTP/1.0\r\n\r\n' >$seeds/http1_request/get
+printf 'POST http://h/x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabcOPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n' >$seeds/http1_request/sized
+printf '\r\nPOST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3;a="b"\r\nabc\r\n0A\r\n0123456789\r\n0\r\nT: x\r\n\r\n' >$seeds/http1_request/chunked
 printf 'HTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x\r\nHello\r\n0\r\nT: x\r\n\r\n' >$seeds/http1_response/chunked
 printf 'HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nHello' >$seeds/http1_response/sized
 printf 'HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: x\n\n' >$seeds/http1_response/to_close
@@ -56,7 +56,7 @@ words() {
 }
 words -r protocols/schema $fixtures/chat $fixtures/responses tests/fuzz/seeds/request |
     sed 's/^"\(.*\)"$/"\\"\1\\""/' >$build/json.dict
-words gateway/config/*.c gateway/server/http1*.c gateway/upstream/http1*.c >$build/text.dict
+words gateway/config/*.c protocols/http1/*.c >$build/text.dict
 
 if [ $# -eq 0 ]; then
     for file in tests/fuzz/fuzz_*.c; do
@@ -70,7 +70,7 @@ export ASAN_OPTIONS=quarantine_size_mb=8
 # fuzz_one TARGET
 fuzz_one() {
     local name=$1 dict=json log=$build/fuzz_$1.log runs covered
-    case $name in http1 | http1_response | config | ws | utf8 | normalize) dict=text ;; esac
+    case $name in http1_request | http1_response | config | ws | utf8 | normalize) dict=text ;; esac
     mkdir -p "$build/corpus/$name"
     local status=0
     "$build/fuzz_$name" -max_total_time="$seconds" -timeout=25 -rss_limit_mb=2048 -dict="$build/$dict.dict" -max_len=8192 \

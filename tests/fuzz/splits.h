@@ -16,6 +16,22 @@ static inline struct bytes split_next(struct split *by, struct bytes *text)
     return piece;
 }
 
+/* What takes a piece, of which it may read no byte too many; false: it reads no more. */
+typedef bool piece_reader(void *ctx, struct bytes piece);
+
+/* Gives all pieces to `read`; false: it has answered false. */
+static inline bool split_feed(piece_reader *read, void *ctx, struct bytes text, struct split by)
+{
+    bool ok = true;
+    while (ok && text.len > 0) {
+        struct bytes piece = split_next(&by, &text);
+        char *copy = exact_copy(piece.data, piece.len);
+        ok = read(ctx, bytes_of(copy, piece.len));
+        free(copy);
+    }
+    return ok;
+}
+
 /* Appends to `out` what it understands of `text`. */
 typedef void split_reader(struct buf *out, struct bytes text, struct split by);
 

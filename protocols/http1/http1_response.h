@@ -4,14 +4,16 @@
  * could see two different messages: Transfer-Encoding beside Content-Length, either of them twice, any coding
  * but chunked, folded lines, bare CR and NUL, chunk framing that does not end its lines in CR LF. */
 #include "common/buf.h"
+#include "protocols/http1/http1_chunks.h"
 
 enum http1_response_step {
-    RESPONSE_MORE,      /* all of the input is used up */
-    RESPONSE_HEAD_LINE, /* a line of the head with its line end; the last one is blank. Interim (1xx) heads
-                           too */
-    RESPONSE_BODY,      /* some of the body */
-    RESPONSE_END, /* the response is over; what is left of the input belongs to nothing that was asked */
-    RESPONSE_BAD, /* no HTTP/1.1, or not safe to read; stays so */
+    RESPONSE_MORE = BODY_MORE, /* all of the input is used up */
+    RESPONSE_BODY = BODY_DATA, /* some of the body */
+    /* The response is over; what is left of the input belongs to nothing that was asked. */
+    RESPONSE_END = BODY_END,
+    RESPONSE_BAD = BODY_BAD, /* no HTTP/1.1, or not safe to read; stays so */
+    /* A line of the head with its line end; the last one is blank. Interim (1xx) heads too. */
+    RESPONSE_HEAD_LINE,
 };
 
 enum http1_response_state_ {
@@ -19,26 +21,20 @@ enum http1_response_state_ {
     RESPONSE_IN_HEADERS,
     RESPONSE_IN_BODY_OF_LENGTH,
     RESPONSE_IN_BODY_UNTIL_CLOSE,
-    RESPONSE_IN_CHUNK_SIZE,
-    RESPONSE_IN_CHUNK_EXTENSION,
-    RESPONSE_IN_CHUNK_SIZE_LF,
-    RESPONSE_IN_CHUNK,
-    RESPONSE_IN_CHUNK_CR,
-    RESPONSE_IN_CHUNK_LF,
-    RESPONSE_IN_TRAILERS,
+    RESPONSE_IN_CHUNKS,
     RESPONSE_ENDED,
     RESPONSE_BROKEN,
 };
 
 struct http1_response {
     enum http1_response_state_ state_;
-    unsigned framing_; /* bytes of this chunk's size line, or of all trailers */
-    uint64_t left_;    /* of the body, or of this chunk */
+    uint64_t left_; /* of a body of known length */
     int status_;
     bool keep_, chunked_, has_length_;
     bool line_used_; /* line_ was handed out and begins anew */
     size_t max_line_;
-    struct buf line_; /* an unfinished line of the head, or of the trailers */
+    struct buf line_; /* an unfinished line of the head */
+    struct http1_chunks chunks_;
 };
 
 /* `max_head`: ceiling of one line of the head, and of all trailers together. */

@@ -7,6 +7,7 @@
  * bare CR or LF, blanks before a colon, control characters, a missing or repeated Host, HTTP/0.9 and HTTP/2.
  */
 #include "common/buf.h"
+#include "protocols/http1/http1_chunks.h"
 
 enum { HTTP1_MAX_HEADERS = 100 };
 
@@ -36,10 +37,9 @@ struct http1 {
     int status;         /* at HTTP1_BAD: what to answer, before closing */
     const char *reason; /* at HTTP1_BAD: static text */
     int state_;
-    unsigned digits_, blank_lines_;
-    size_t overhead_;  /* bytes of chunk lines or trailers so far */
-    uint64_t left_;    /* bytes of the body, or of the chunk, that are to come */
-    uint64_t decoded_; /* bytes of the body so far */
+    unsigned blank_lines_;
+    uint64_t left_; /* bytes of a body of known length that are to come */
+    struct http1_chunks chunks_;
     struct buf head_;
     struct buf body_;
 };
@@ -60,9 +60,5 @@ bool http1_at_start(const struct http1 *p);
 
 /* The first header of that name (lower case or not); *ret_count (may be NULL): how many there are. */
 bool http1_find(const struct http1_request *r, const char *name, struct bytes *ret_value, size_t *ret_count);
-/* The next element of a comma-separated list, blanks and empty ones left out; false at its end. */
-bool http1_list_next(struct bytes *list, struct bytes *ret_item);
-/* An ASCII letter or digit. */
-bool http1_is_word(char c);
 /* `token` is an element of one of the headers of that name, ASCII case apart. */
 bool http1_lists(const struct http1_request *r, const char *name, const char *token);

@@ -1,4 +1,4 @@
-#include "gateway/server/http1.h"
+#include "protocols/http1/http1_request.h"
 #include "tests/unit/common/run.h"
 #include <stdlib.h>
 

@@ -1,11 +1,7 @@
 /* An HTTP/1.1 response out of pieces. See http1_response.h. */
-#include "gateway/upstream/http1_response.h"
+#include "protocols/http1/http1_response.h"
 
-enum {
-    MAX_CHUNK_LINE = 256, /* a chunk's size with its extensions, which nobody uses */
-    LENGTH_MAX_BITS = 62, /* no body is longer than 2 to this */
-};
-
+static const uint64_t length_max = (UINT64_C(1) << 62) - 1; /* no body is longer */
 static const struct bytes version = {"HTTP/1.", 7};
 
 void http1_response_init(struct http1_response *r, size_t max_head)
@@ -25,14 +21,20 @@ void http1_response_free(struct http1_response *r)
     buf_free(&r->line_);
 }
 
+static bool ended(const struct http1_response *r)
+{
+    return r->state_ == RESPONSE_ENDED ||
+           (r->state_ == RESPONSE_IN_CHUNKS && http1_chunks_ended(&r->chunks_));
+}
+
 bool http1_response_whole_at_close(const struct http1_response *r)
 {
-    return r->state_ == RESPONSE_ENDED || r->state_ == RESPONSE_IN_BODY_UNTIL_CLOSE;
+    return ended(r) || r->state_ == RESPONSE_IN_BODY_UNTIL_CLOSE;
 }
 
 bool http1_response_keeps(const struct http1_response *r)
 {
-    return r->state_ == RESPONSE_ENDED && r->keep_;
+    return ended(r) && r->keep_;
 }
 
 static enum http1_response_step broken(struct http1_response *r)
@@ -46,13 +48,6 @@ static enum http1_response_step broken(struct http1_response *r)
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
-}
-
-/* The characters of a field name (RFC 9110, 5.6.2). */
-static bool is_token_char(char c)
-{
-    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
 }
 
 /* A line that has not ended yet: what it begins with shows already whether it can be a response at all. */
@@ -86,29 +81,21 @@ static bool read_status_line(struct http1_response *r, struct bytes line)
 
 static void read_connection(struct http1_response *r, struct bytes value)
 {
-    while (value.len > 0) {
-        const char *comma = memchr(value.data, ',', value.len);
-        size_t n = comma ? (size_t)(comma - value.data) : value.len;
-        if (bytes_eq_nocase(bytes_trim_ows(bytes_of(value.data, n)), BYTES("close")))
+    struct bytes item;
+    while (http1_list_next(&value, &item))
+        if (bytes_eq_nocase(item, BYTES("close")))
             r->keep_ = false;
-        value = bytes_skip(value, n + 1);
-    }
 }
 
 static bool read_header(struct http1_response *r, struct bytes line)
 {
-    const char *colon = memchr(line.data, ':', line.len);
-    size_t n = colon ? (size_t)(colon - line.data) : 0;
-    if (n == 0)
+    struct bytes name, value;
+    if (!http1_field(line, &name, &value))
         return false;
-    for (size_t i = 0; i < n; i++)
-        if (!is_token_char(line.data[i]))
-            return false;
-    struct bytes name = bytes_of(line.data, n), value = bytes_trim_ows(bytes_skip(line, n + 1));
     if (bytes_eq_nocase(name, BYTES("content-length"))) {
         bool again = r->has_length_;
         r->has_length_ = true;
-        return !again && bytes_to_u64(value, UINT64_C(1) << LENGTH_MAX_BITS, &r->left_) == ERR_OK;
+        return !again && bytes_to_u64(value, length_max, &r->left_) == ERR_OK;
     }
     if (bytes_eq_nocase(name, BYTES("transfer-encoding"))) {
         bool again = r->chunked_;
@@ -125,12 +112,14 @@ static bool end_head(struct http1_response *r)
 {
     if (r->chunked_ && r->has_length_)
         return false;
+    if (r->chunked_)
+        http1_chunks_init(&r->chunks_, false, length_max, r->max_line_);
     if (r->status_ < 200)
         r->state_ = RESPONSE_IN_STATUS_LINE;
     else if (r->status_ == 204 || r->status_ == 304)
         r->state_ = RESPONSE_ENDED;
     else if (r->chunked_)
-        r->state_ = RESPONSE_IN_CHUNK_SIZE;
+        r->state_ = RESPONSE_IN_CHUNKS;
     else if (r->has_length_)
         r->state_ = r->left_ > 0 ? RESPONSE_IN_BODY_OF_LENGTH : RESPONSE_ENDED;
     else
@@ -210,104 +199,11 @@ static enum http1_response_step take_body(struct http1_response *r, struct bytes
     return RESPONSE_BODY;
 }
 
-static int hex_value(char c)
-{
-    if (is_digit(c))
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* One byte of what stands around the chunks. False: it must not stand there. */
-static bool read_framing(struct http1_response *r, char c)
-{
-    int digit = hex_value(c);
-    switch (r->state_) {
-    case RESPONSE_IN_CHUNK_SIZE:
-        if (digit >= 0) {
-            r->left_ = r->left_ << 4 | (unsigned)digit;
-            return r->left_ >> LENGTH_MAX_BITS == 0 && ++r->framing_ <= LENGTH_MAX_BITS / 4;
-        }
-        if (r->framing_ == 0)
-            return false;
-        r->state_ = c == '\r' ? RESPONSE_IN_CHUNK_SIZE_LF : RESPONSE_IN_CHUNK_EXTENSION;
-        return c == '\r' || c == ';' || c == ' ' || c == '\t';
-    case RESPONSE_IN_CHUNK_EXTENSION:
-        if (c == '\r')
-            r->state_ = RESPONSE_IN_CHUNK_SIZE_LF;
-        return c != '\n' && c != '\0' && ++r->framing_ <= MAX_CHUNK_LINE;
-    case RESPONSE_IN_CHUNK_SIZE_LF:
-        r->state_ = r->left_ > 0 ? RESPONSE_IN_CHUNK : RESPONSE_IN_TRAILERS;
-        r->framing_ = 0;
-        return c == '\n';
-    case RESPONSE_IN_CHUNK_CR:
-        r->state_ = RESPONSE_IN_CHUNK_LF;
-        return c == '\r';
-    default: /* RESPONSE_IN_CHUNK_LF */
-        r->state_ = RESPONSE_IN_CHUNK_SIZE;
-        return c == '\n';
-    }
-}
-
-/* Trailers say nothing that we need. */
-static enum http1_response_step skip_trailers(struct http1_response *r, struct bytes *in)
-{
-    struct bytes line;
-    for (;;) {
-        enum http1_response_step step = take_line(r, in, &line);
-        if (step != RESPONSE_HEAD_LINE)
-            return step;
-        r->framing_ += (unsigned)line.len;
-        if (r->framing_ > r->max_line_)
-            return broken(r);
-        if (without_end(line).len > 0)
-            continue;
-        r->state_ = RESPONSE_ENDED;
-        return RESPONSE_END;
-    }
-}
-
-/* What usually stands between two chunks, whole in one piece: a line end, digits, a line end. Anything else
- * is left to be read byte by byte. */
-static void read_usual_framing(struct http1_response *r, struct bytes *in)
-{
-    enum { USUAL_DIGITS = 8 };
-    uint64_t size = 0;
-    size_t n = 0;
-    if (r->state_ == RESPONSE_IN_CHUNK_CR && bytes_starts(*in, BYTES("\r\n"))) {
-        *in = bytes_skip(*in, 2);
-        r->state_ = RESPONSE_IN_CHUNK_SIZE;
-    }
-    if (r->state_ != RESPONSE_IN_CHUNK_SIZE || r->framing_ != 0)
-        return;
-    for (int digit; n < in->len && n < USUAL_DIGITS && (digit = hex_value(in->data[n])) >= 0; n++)
-        size = size << 4 | (unsigned)digit;
-    if (n == 0 || !bytes_starts(bytes_skip(*in, n), BYTES("\r\n")))
-        return;
-    *in = bytes_skip(*in, n + 2);
-    r->left_ = size;
-    r->state_ = size > 0 ? RESPONSE_IN_CHUNK : RESPONSE_IN_TRAILERS;
-}
-
-static enum http1_response_step read_chunked(struct http1_response *r, struct bytes *in, struct bytes *ret)
-{
-    read_usual_framing(r, in);
-    while (in->len > 0) {
-        if (r->state_ == RESPONSE_IN_CHUNK)
-            return take_body(r, in, ret, RESPONSE_IN_CHUNK_CR);
-        if (r->state_ == RESPONSE_IN_TRAILERS)
-            return skip_trailers(r, in);
-        if (!read_framing(r, in->data[0]))
-            return broken(r);
-        *in = bytes_skip(*in, 1);
-    }
-    return RESPONSE_MORE;
-}
-
 enum http1_response_step http1_response_next(struct http1_response *r, struct bytes *in, struct bytes *ret)
 {
     switch (r->state_) {
+    case RESPONSE_IN_CHUNKS:
+        return (enum http1_response_step)http1_chunks_next(&r->chunks_, in, ret);
     case RESPONSE_IN_STATUS_LINE:
     case RESPONSE_IN_HEADERS:
         return read_head(r, in, ret);
@@ -319,9 +215,7 @@ enum http1_response_step http1_response_next(struct http1_response *r, struct by
         return take_body(r, in, ret, RESPONSE_BROKEN);
     case RESPONSE_ENDED:
         return RESPONSE_END;
-    case RESPONSE_BROKEN:
+    default: /* RESPONSE_BROKEN */
         return RESPONSE_BAD;
-    default:
-        return read_chunked(r, in, ret);
     }
 }

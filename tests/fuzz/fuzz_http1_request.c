@@ -1,10 +1,11 @@
 /* HTTP/1.1 requests: the same reading and the same places, whatever the split. */
-#include "gateway/server/http1.h"
+#include "protocols/http1/http1_request.h"
 #include "tests/fuzz/splits.h"
 
 enum { MAX_HEAD = 512, MAX_BODY = 300 };
 
 struct reading {
+    struct http1 parser;
     struct buf *text;
     size_t eaten;
     bool drop;
@@ -27,12 +28,11 @@ static void note_head(struct buf *out, const struct http1_request *q)
     }
 }
 
-/* One piece; false: refused. */
-static bool feed(struct http1 *p, struct reading *r, struct bytes piece)
+static bool feed(void *ctx, struct bytes in)
 {
     static struct http1_request q;
-    char *copy = exact_copy(piece.data, piece.len);
-    struct bytes in = bytes_of(copy, piece.len);
+    struct reading *r = ctx;
+    struct http1 *p = &r->parser;
     for (;;) {
         size_t before = in.len;
         enum http1_result result = http1_feed(p, &in, &q);
@@ -52,7 +52,6 @@ static bool feed(struct http1 *p, struct reading *r, struct bytes piece)
                 MUST(p->status >= 400 && p->status <= 599 && p->reason);
                 buf_printf(r->text, "%d\n", p->status);
             }
-            free(copy);
             return result == HTTP1_MORE;
         }
     }
@@ -61,14 +60,10 @@ static bool feed(struct http1 *p, struct reading *r, struct bytes piece)
 static void read_split(struct buf *out, struct bytes text, struct split by)
 {
     struct reading r = {.text = out, .drop = by.random & 1};
-    struct http1 p;
-    bool ok = true;
-    http1_init(&p, MAX_HEAD, MAX_BODY);
-    while (ok && text.len > 0)
-        ok = feed(&p, &r, split_next(&by, &text));
-    if (ok)
-        buf_printf(out, "%d", http1_at_start(&p));
-    http1_free(&p);
+    http1_init(&r.parser, MAX_HEAD, MAX_BODY);
+    if (split_feed(feed, &r, text, by))
+        buf_printf(out, "%d", http1_at_start(&r.parser));
+    http1_free(&r.parser);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,6 +1,6 @@
 /* Whatever pieces a response arrives in, it is the same response; and what two readers could read in two ways
  * is no response. */
-#include "gateway/upstream/http1_response.h"
+#include "protocols/http1/http1_response.h"
 #include "tests/unit/common/run.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,7 +87,7 @@ static void all_splits(struct transcript *whole, struct bytes all)
     }
 }
 
-static const char *const step_names[] = {"more", "line", "body", "end", "bad"};
+static const char *const step_names[] = {"more", "body", "end", "bad", "line"};
 
 static void check_response(struct bytes all, enum http1_response_step last, const char *body, bool keeps,
                            size_t left)

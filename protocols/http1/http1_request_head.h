@@ -1,7 +1,7 @@
 #pragma once
-/* The head of one request, whole: request line, fields, and what they say of the body. Only http1.c needs it.
- */
-#include "gateway/server/http1.h"
+/* The head of one request, whole: request line, fields, and what they say of the body. Only
+ * http1_request.c needs it. */
+#include "protocols/http1/http1_request.h"
 
 struct http1_framing {
     bool chunked;
@@ -12,6 +12,3 @@ struct http1_framing {
 /* `head` ends in the empty line. Answers 0, or the status to refuse it with and *ret_reason. */
 int http1_parse_head(struct bytes head, uint64_t max_body, struct http1_request *req,
                      struct http1_framing *ret_framing, const char **ret_reason);
-/* RFC 9110, 5.6.2 (tchar) and 5.5 (what a field value may hold). */
-bool http1_is_token_char(char c);
-bool http1_is_field_char(char c);

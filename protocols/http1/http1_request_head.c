@@ -1,44 +1,8 @@
-#include "gateway/server/http1_head.h"
-
-bool http1_is_word(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-bool http1_is_token_char(char c)
-{
-    if (http1_is_word(c))
-        return true;
-    return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
-}
-
-bool http1_is_field_char(char c)
-{
-    const unsigned char u = (unsigned char)c;
-    return u == '\t' || (u >= ' ' && u != 0x7f);
-}
+#include "protocols/http1/http1_request_head.h"
 
 static bool is_token(struct bytes s)
 {
-    for (size_t i = 0; i < s.len; i++)
-        if (!http1_is_token_char(s.data[i]))
-            return false;
-    return s.len > 0;
-}
-
-static bool is_host_char(char c)
-{
-    if (http1_is_word(c))
-        return true;
-    return c != '\0' && strchr("-._~%!$&'()*+;=:[]", c) != NULL;
-}
-
-static bool is_host(struct bytes s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if (!is_host_char(s.data[i]))
-            return false;
-    return true;
+    return s.len > 0 && http1_all(s, HTTP1_TOKEN);
 }
 
 /* What is being parsed, and why it is refused. */
@@ -72,17 +36,6 @@ static bool next_line(struct head *h, struct bytes *ret)
     return true;
 }
 
-static bool cut(struct bytes *s, char at, struct bytes *ret_before)
-{
-    const char *found = s->len > 0 ? memchr(s->data, at, s->len) : NULL;
-    if (!found)
-        return false;
-    size_t n = (size_t)(found - s->data);
-    *ret_before = bytes_of(s->data, n);
-    *s = bytes_of(found + 1, s->len - n - 1);
-    return true;
-}
-
 static bool parse_version(struct head *h, struct bytes v)
 {
     if (v.len != 8 || memcmp(v.data, "HTTP/", 5) != 0 || v.data[6] != '.' || v.data[5] < '0' ||
@@ -101,7 +54,7 @@ static bool parse_absolute(struct head *h, struct bytes target)
     while (end < target.len && target.data[end] != '/' && target.data[end] != '?')
         end++;
     h->req->host = bytes_of(target.data, end);
-    if (end == 0 || !is_host(h->req->host))
+    if (end == 0 || !http1_all(h->req->host, HTTP1_HOST))
         return refuse(h, 400, "malformed request target");
     h->absolute = true;
     h->req->path = bytes_skip(target, end);
@@ -127,7 +80,7 @@ static bool parse_target(struct head *h, struct bytes target)
     }
     struct bytes path;
     struct bytes rest = h->req->path;
-    if (cut(&rest, '?', &path)) {
+    if (http1_cut(&rest, '?', &path)) {
         h->req->path = path;
         h->req->query = rest;
     }
@@ -141,7 +94,8 @@ static bool parse_request_line(struct head *h)
     struct bytes line, method, target;
     if (!next_line(h, &line))
         return false;
-    if (!cut(&line, ' ', &method) || !cut(&line, ' ', &target) || !is_token(method) || method.len > 32)
+    if (!http1_cut(&line, ' ', &method) || !http1_cut(&line, ' ', &target) || !is_token(method) ||
+        method.len > 32)
         return refuse(h, 400, "malformed request line");
     h->req->method = method;
     if (!parse_version(h, line))
@@ -178,7 +132,7 @@ static bool on_host(struct head *h, struct bytes value)
 {
     if (++h->n_host > 1)
         return refuse(h, 400, "more than one Host");
-    if (!is_host(value))
+    if (!http1_all(value, HTTP1_HOST))
         return refuse(h, 400, "malformed Host");
     if (!h->absolute)
         h->req->host = value;
@@ -217,17 +171,15 @@ static const struct {
 
 static bool parse_field(struct head *h, struct bytes line)
 {
-    struct bytes name, value = line;
+    struct bytes name, value;
     if (line.data[0] == ' ' || line.data[0] == '\t')
         return refuse(h, 400, "folded header line");
-    if (!cut(&value, ':', &name) || !is_token(name))
+    if (!http1_field(line, &name, &value))
         return refuse(h, 400, "malformed header name");
-    for (size_t i = 0; i < value.len; i++)
-        if (!http1_is_field_char(value.data[i]))
-            return refuse(h, 400, "control character in a header");
+    if (!http1_all(value, HTTP1_FIELD))
+        return refuse(h, 400, "control character in a header");
     if (h->req->n_headers == HTTP1_MAX_HEADERS)
         return refuse(h, 431, "too many headers");
-    value = bytes_trim_ows(value);
     h->req->headers[h->req->n_headers++] = (struct http1_header){name, value};
     for (size_t i = 0; i < ARRAY_LEN(own_fields); i++)
         if (bytes_eq_nocase(name, own_fields[i].name))
@@ -289,23 +241,6 @@ bool http1_find(const struct http1_request *r, const char *name, struct bytes *r
     if (ret_count)
         *ret_count = count;
     return count > 0;
-}
-
-bool http1_list_next(struct bytes *list, struct bytes *ret_item)
-{
-    while (list->len > 0) {
-        struct bytes item;
-        if (!cut(list, ',', &item)) {
-            item = *list;
-            *list = (struct bytes){NULL, 0};
-        }
-        item = bytes_trim_ows(item);
-        if (item.len > 0) {
-            *ret_item = item;
-            return true;
-        }
-    }
-    return false;
 }
 
 bool http1_lists(const struct http1_request *r, const char *name, const char *token)

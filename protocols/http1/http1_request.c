@@ -1,24 +1,14 @@
-#include "gateway/server/http1.h"
-#include "gateway/server/http1_head.h"
+#include "protocols/http1/http1_request.h"
+#include "protocols/http1/http1_request_head.h"
 
-enum { MAX_CHUNK_LINE = 256, MAX_SIZE_DIGITS = 16, MAX_BLANK_LINES = 4 };
+enum { MAX_BLANK_LINES = 4 };
 
 enum state {
     START, /* before a request: an empty line or two may stand there (RFC 9112, 2.2) */
     START_LF,
     HEAD,
     LENGTH, /* a body of known length, or none */
-    CHUNK_SIZE,
-    CHUNK_EXTENSION,
-    CHUNK_LINE_LF,
-    CHUNK_DATA,
-    CHUNK_DATA_CR,
-    CHUNK_DATA_LF,
-    TRAILER,
-    TRAILER_NAME,
-    TRAILER_VALUE,
-    TRAILER_LF,
-    TRAILERS_LF,
+    CHUNKS,
     COMPLETE,
     BAD,
 };
@@ -55,9 +45,8 @@ static void begin(struct http1 *p)
     buf_free(&p->body_);
     p->body = (struct bytes){NULL, 0};
     p->drop = false;
-    p->blank_lines_ = p->digits_ = 0;
-    p->overhead_ = 0;
-    p->left_ = p->decoded_ = 0;
+    p->blank_lines_ = 0;
+    p->left_ = 0;
     p->state_ = START;
 }
 
@@ -78,7 +67,7 @@ static enum http1_result feed_start(struct http1 *p, struct bytes *in)
         } else if (in->data[0] == '\r') {
             eat(in);
             p->state_ = START_LF;
-        } else if (!http1_is_token_char(in->data[0])) {
+        } else if (!http1_char_is(in->data[0], HTTP1_TOKEN)) {
             return bad(p, 400, "this is not HTTP/1.1");
         } else {
             p->state_ = HEAD;
@@ -95,8 +84,10 @@ static enum http1_result take_head(struct http1 *p, struct bytes head, struct ht
     int status = http1_parse_head(head, p->max_body, req, &framing, &reason);
     if (status != 0)
         return bad(p, status, reason);
-    p->state_ = framing.chunked ? CHUNK_SIZE : LENGTH;
+    p->state_ = framing.chunked ? CHUNKS : LENGTH;
     p->left_ = framing.length;
+    if (framing.chunked)
+        http1_chunks_init(&p->chunks_, true, p->max_body, p->max_head);
     return HTTP1_HEAD;
 }
 
@@ -147,13 +138,9 @@ static enum http1_result feed_head(struct http1 *p, struct bytes *in, struct htt
     return HTTP1_MORE;
 }
 
-static bool store(struct http1 *p, struct bytes *in, size_t n)
+static bool store(struct http1 *p, struct bytes part)
 {
-    bool ok = p->drop || buf_append(&p->body_, in->data, n) == ERR_OK;
-    *in = bytes_skip(*in, n);
-    p->left_ -= n;
-    p->decoded_ += n;
-    return ok;
+    return p->drop || buf_append_bytes(&p->body_, part) == ERR_OK;
 }
 
 static enum http1_result complete(struct http1 *p)
@@ -170,117 +157,33 @@ static enum http1_result feed_length(struct http1 *p, struct bytes *in)
         p->left_ = 0;
         return complete(p);
     }
-    if (!store(p, in, (size_t)MIN(p->left_, in->len)))
+    const size_t n = (size_t)MIN(p->left_, in->len);
+    if (!store(p, bytes_of(in->data, n)))
         return bad(p, 503, "out of memory");
+    *in = bytes_skip(*in, n);
+    p->left_ -= n;
     p->body = buf_bytes(&p->body_);
     return p->left_ == 0 ? complete(p) : HTTP1_MORE;
 }
 
-static int hex_value(char c)
+static enum http1_result feed_chunks(struct http1 *p, struct bytes *in)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
-static enum http1_result feed_chunk_size(struct http1 *p, char c)
-{
-    int digit = hex_value(c);
-    if (digit >= 0) {
-        if (++p->digits_ > MAX_SIZE_DIGITS)
-            return bad(p, 400, "malformed chunk size");
-        /* Before the shift, so that it cannot overflow. */
-        if (p->left_ > (p->max_body - p->decoded_) / 16 ||
-            p->left_ * 16 + (unsigned)digit > p->max_body - p->decoded_)
-            return bad(p, 413, "the body is larger than allowed");
-        p->left_ = p->left_ * 16 + (unsigned)digit;
-        return HTTP1_MORE;
-    }
-    if (p->digits_ == 0 || (c != '\r' && c != ';'))
-        return bad(p, 400, "malformed chunk size");
-    p->state_ = c == '\r' ? CHUNK_LINE_LF : CHUNK_EXTENSION;
-    return HTTP1_MORE;
-}
-
-static enum http1_result feed_chunk_line(struct http1 *p, char c)
-{
-    switch (p->state_) {
-    case CHUNK_SIZE:
-        return feed_chunk_size(p, c);
-    case CHUNK_EXTENSION:
-        if (c == '\r')
-            p->state_ = CHUNK_LINE_LF;
-        else if (!http1_is_field_char(c) || ++p->overhead_ > MAX_CHUNK_LINE)
-            return bad(p, 400, "malformed chunk extension");
-        return HTTP1_MORE;
-    case CHUNK_LINE_LF:
-        p->overhead_ = 0;
-        p->digits_ = 0;
-        p->state_ = p->left_ > 0 ? CHUNK_DATA : TRAILER;
-        break;
-    case CHUNK_DATA_CR:
-        p->state_ = CHUNK_DATA_LF;
-        return c == '\r' ? HTTP1_MORE : bad(p, 400, "a chunk is longer than its size");
-    default: /* CHUNK_DATA_LF */
-        p->state_ = CHUNK_SIZE;
-        break;
-    }
-    return c == '\n' ? HTTP1_MORE : bad(p, 400, "a line does not end in CR LF");
-}
-
-/* Trailer fields are checked and forgotten. */
-static enum http1_result feed_trailer(struct http1 *p, char c)
-{
-    if (++p->overhead_ > p->max_head)
-        return bad(p, 431, "the trailers are larger than allowed");
-    switch (p->state_) {
-    case TRAILER:
-        if (c != '\r' && !http1_is_token_char(c))
-            return bad(p, 400, "malformed trailer");
-        p->state_ = c == '\r' ? TRAILERS_LF : TRAILER_NAME;
-        return HTTP1_MORE;
-    case TRAILER_NAME:
-        if (c != ':' && !http1_is_token_char(c))
-            return bad(p, 400, "malformed trailer");
-        p->state_ = c == ':' ? TRAILER_VALUE : TRAILER_NAME;
-        return HTTP1_MORE;
-    case TRAILER_VALUE:
-        if (c != '\r' && !http1_is_field_char(c))
-            return bad(p, 400, "malformed trailer");
-        p->state_ = c == '\r' ? TRAILER_LF : TRAILER_VALUE;
-        return HTTP1_MORE;
-    default: /* TRAILER_LF, TRAILERS_LF */
-        if (c != '\n')
-            return bad(p, 400, "a line does not end in CR LF");
-        if (p->state_ == TRAILER_LF) {
-            p->state_ = TRAILER;
+    struct bytes part;
+    for (;;) {
+        switch (http1_chunks_next(&p->chunks_, in, &part)) {
+        case BODY_MORE:
             return HTTP1_MORE;
-        }
-        p->body = buf_bytes(&p->body_);
-        return complete(p);
-    }
-}
-
-static enum http1_result feed_chunked(struct http1 *p, struct bytes *in)
-{
-    enum http1_result r = HTTP1_MORE;
-    while (in->len > 0 && r == HTTP1_MORE) {
-        if (p->state_ == CHUNK_DATA) {
-            if (!store(p, in, (size_t)MIN(p->left_, in->len)))
+        case BODY_DATA:
+            if (!store(p, part))
                 return bad(p, 503, "out of memory");
-            if (p->left_ == 0)
-                p->state_ = CHUNK_DATA_CR;
-        } else if (p->state_ >= TRAILER) {
-            r = feed_trailer(p, eat(in));
-        } else {
-            r = feed_chunk_line(p, eat(in));
+            break;
+        case BODY_END:
+            p->body = buf_bytes(&p->body_);
+            return complete(p);
+        default:
+            return bad(p, p->chunks_.status, p->chunks_.reason);
         }
     }
-    return r;
 }
 
 enum http1_result http1_feed(struct http1 *p, struct bytes *in, struct http1_request *req)
@@ -299,5 +202,5 @@ enum http1_result http1_feed(struct http1 *p, struct bytes *in, struct http1_req
         return in->len > 0 ? feed_head(p, in, req) : HTTP1_MORE;
     if (p->state_ == LENGTH)
         return feed_length(p, in);
-    return feed_chunked(p, in);
+    return feed_chunks(p, in);
 }
