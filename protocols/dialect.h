@@ -64,8 +64,8 @@ struct dialect {
     /* A whole 2xx JSON body, from a provider that answered a streaming request without streaming. */
     void (*decode_answer)(struct llm_decoder *d, struct bytes body);
     /* A body that came with a status other than 2xx; any bytes. Fills *ret: the status to show the client, a
-     * code, a message cut to its room. */
-    void (*decode_error)(int http_status, struct bytes body, struct api_error *ret);
+     * code, a message cut to its room; and the kind of fault that the provider's code or status tells. */
+    void (*decode_error)(int http_status, struct bytes body, struct fault *ret);
 };
 
 extern const struct dialect dialect_responses;

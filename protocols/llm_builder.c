@@ -1,4 +1,8 @@
 #include "protocols/llm_log.h"
+#include <assert.h>
+
+/* created and in_progress: what is in a log before anything of its answer. */
+enum { EVENTS_OF_START = 2 };
 
 /* To close: a part takes two events; a function call two, any other item one; the end one. */
 static size_t closing_room(const struct llm_builder *b, unsigned more_items, bool more_part)
@@ -17,16 +21,16 @@ static void end_log(struct llm_builder *b, enum llm_event_type terminal)
 
 static void overflow(struct llm_builder *b, enum err err)
 {
-    struct api_error e;
+    struct fault f = {.kind = FAULT_TOO_LARGE};
     if (err == ERR_LIMIT)
-        api_error_set(&e, 502, API_UPSTREAM, "response_too_large", NULL,
+        api_error_set(&f.error, 502, API_UPSTREAM, "response_too_large", NULL,
                       "The answer is larger than the gateway allows (%zu bytes).", b->log->max_bytes);
     else
-        api_error_no_memory(&e);
-    llm_builder_fail(b, &e);
+        fault_no_memory(&f);
+    llm_builder_fail(b, &f);
 }
 
-/* Appends, or ends the log as failed. */
+/* Appends, or fails. */
 static bool append(struct llm_builder *b, const struct llm_event *e, bool opens_part)
 {
     enum err err = llm_log_append(b->log, e, closing_room(b, 0, opens_part));
@@ -57,7 +61,7 @@ static void close_part(struct llm_builder *b)
     b->open_part_ = -1;
 }
 
-/* Ends an item that is open. An extra that finds no room is left out, and the log fails. */
+/* Ends an item that is open. An extra that finds no room is left out, and the answer fails. */
 static void close_item(struct llm_builder *b, unsigned item, struct bytes extra)
 {
     struct llm_log *l = b->log;
@@ -104,7 +108,7 @@ void llm_builder_start(struct llm_builder *b)
 int llm_builder_item(struct llm_builder *b, enum llm_output_kind kind, struct bytes id, struct bytes call_id,
                      struct bytes name)
 {
-    if (b->log->ended)
+    if (llm_builder_ended(b))
         return -1;
     llm_builder_start(b);
     if (open_item(b) >= 0)
@@ -153,7 +157,7 @@ static bool open_part(struct llm_builder *b, enum llm_part_kind kind)
 
 void llm_builder_delta(struct llm_builder *b, enum llm_part_kind kind, struct bytes text, struct bytes extra)
 {
-    if (b->log->ended || (text.len == 0 && extra.len == 0) || kind == LLM_PART_ARGUMENTS ||
+    if (llm_builder_ended(b) || (text.len == 0 && extra.len == 0) || kind == LLM_PART_ARGUMENTS ||
         !open_part(b, kind))
         return;
     const struct llm_event e = {.type = LLM_EV_DELTA,
@@ -167,14 +171,14 @@ void llm_builder_delta(struct llm_builder *b, enum llm_part_kind kind, struct by
 
 void llm_builder_part_end(struct llm_builder *b)
 {
-    if (!b->log->ended)
+    if (!llm_builder_ended(b))
         close_part(b);
 }
 
 void llm_builder_arguments(struct llm_builder *b, int item, struct bytes piece)
 {
     const struct llm_output_item *i = item < 0 ? NULL : llm_log_item(b->log, (unsigned)item);
-    if (b->log->ended || piece.len == 0 || !i || i->done || i->kind != LLM_OUT_FUNCTION_CALL)
+    if (llm_builder_ended(b) || piece.len == 0 || !i || i->done || i->kind != LLM_OUT_FUNCTION_CALL)
         return;
     const struct llm_event e = {
         .type = LLM_EV_DELTA, .kind = LLM_PART_ARGUMENTS, .item = (unsigned)item, .data = piece};
@@ -183,7 +187,7 @@ void llm_builder_arguments(struct llm_builder *b, int item, struct bytes piece)
 
 void llm_builder_annotation(struct llm_builder *b, struct bytes raw)
 {
-    if (b->log->ended || b->open_part_ < 0 || b->open_part_kind_ != LLM_PART_TEXT)
+    if (llm_builder_ended(b) || b->open_part_ < 0 || b->open_part_kind_ != LLM_PART_TEXT)
         return;
     const struct llm_event e = {.type = LLM_EV_ANNOTATION,
                                 .item = (unsigned)open_item(b),
@@ -195,7 +199,7 @@ void llm_builder_annotation(struct llm_builder *b, struct bytes raw)
 void llm_builder_item_end(struct llm_builder *b, int item, struct bytes extra)
 {
     const struct llm_output_item *i = item < 0 ? NULL : llm_log_item(b->log, (unsigned)item);
-    if (!b->log->ended && i && !i->done)
+    if (!llm_builder_ended(b) && i && !i->done)
         close_item(b, (unsigned)item, extra);
 }
 
@@ -206,7 +210,7 @@ static int64_t tokens(int64_t n)
 
 void llm_builder_usage(struct llm_builder *b, const struct llm_usage *u)
 {
-    if (b->log->ended)
+    if (llm_builder_ended(b))
         return;
     struct llm_usage *seen = &b->log->end.usage;
     *seen = (struct llm_usage){.set = true,
@@ -219,32 +223,61 @@ void llm_builder_usage(struct llm_builder *b, const struct llm_usage *u)
         tokens(u->total_tokens < 0 ? seen->input_tokens + seen->output_tokens : u->total_tokens);
 }
 
-void llm_builder_finish(struct llm_builder *b, enum llm_finish finish)
+void llm_builder_commit(struct llm_builder *b)
 {
-    if (b->log->ended)
+    if (b->log->ended || b->outcome == LLM_RUNNING)
         return;
     llm_builder_start(b);
-    bool whole = finish == LLM_FINISH_STOP || finish == LLM_FINISH_TOOL_CALLS;
+    enum llm_finish finish = b->log->end.finish;
+    bool whole = b->outcome == LLM_FINISHED && (finish == LLM_FINISH_STOP || finish == LLM_FINISH_TOOL_CALLS);
     close_all(b, !whole);
-    b->log->end.finish = finish;
-    end_log(b, whole ? LLM_EV_COMPLETED : LLM_EV_INCOMPLETE);
+    if (b->outcome == LLM_FINISHED)
+        end_log(b, whole ? LLM_EV_COMPLETED : LLM_EV_INCOMPLETE);
+    else
+        end_log(b, b->outcome == LLM_FAILED ? LLM_EV_FAILED : LLM_EV_CANCELLED);
 }
 
-void llm_builder_fail(struct llm_builder *b, const struct api_error *e)
+/* The first wins. */
+static void decide(struct llm_builder *b, enum llm_outcome outcome)
 {
-    if (b->log->ended)
+    b->outcome = outcome;
+    if (!b->keeps_outcome)
+        llm_builder_commit(b);
+}
+
+void llm_builder_finish(struct llm_builder *b, enum llm_finish finish)
+{
+    if (llm_builder_ended(b))
         return;
-    llm_builder_start(b);
-    close_all(b, true);
-    b->log->end.error = *e;
-    end_log(b, LLM_EV_FAILED);
+    b->log->end.finish = finish;
+    decide(b, LLM_FINISHED);
+}
+
+void llm_builder_fail(struct llm_builder *b, const struct fault *f)
+{
+    if (llm_builder_ended(b))
+        return;
+    b->log->end.error = f->error;
+    b->fault = f->kind;
+    decide(b, LLM_FAILED);
 }
 
 void llm_builder_cancel(struct llm_builder *b)
 {
-    if (b->log->ended)
-        return;
-    llm_builder_start(b);
-    close_all(b, true);
-    end_log(b, LLM_EV_CANCELLED);
+    if (!llm_builder_ended(b))
+        decide(b, LLM_CANCELLED);
+}
+
+bool llm_builder_begun(const struct llm_builder *b)
+{
+    return b->log->count > EVENTS_OF_START;
+}
+
+void llm_builder_again(struct llm_builder *b)
+{
+    assert(b->outcome == LLM_FAILED && !b->log->ended && !llm_builder_begun(b));
+    b->outcome = LLM_RUNNING;
+    b->fault = FAULT_NONE;
+    b->log->end = (struct llm_end){0};
+    b->log->extra_dialect = NULL;
 }

@@ -8,7 +8,7 @@
  * The log is pure memory: it knows nothing of sockets, providers or time. It holds each text once: "done"
  * events carry no text, an encoder walks back over the deltas for it (llm_log_each_delta). */
 #include "common/buf.h"
-#include "protocols/api_error.h"
+#include "protocols/fault.h"
 
 struct dialect;
 
@@ -153,13 +153,18 @@ void llm_log_write_text(const struct llm_log *l, const struct llm_pos *from, uns
 
 /* The one who appends. A provider's decoder calls these in whatever order its provider speaks; the builder
  * makes the log well-formed: it opens items and parts before their first delta, closes them before the next
- * one that excludes them and before the terminal, and drops all that comes after a terminal. A log that meets
- * max_bytes ends as failed (response_too_large). Errors are not returned: they end up in the log. */
+ * one that excludes them and before the terminal, and drops all that comes after the outcome. A log that
+ * meets max_bytes fails (response_too_large). Errors are not returned: they are an outcome. */
+enum llm_outcome { LLM_RUNNING, LLM_FINISHED, LLM_FAILED, LLM_CANCELLED };
+
 struct llm_builder {
     struct llm_log *log;
-    int open_message_;   /* output index or -1 */
-    int open_reasoning_; /* output index or -1 */
-    int open_part_;      /* of the open message or reasoning item, or -1 */
+    enum llm_outcome outcome; /* its finish, or its error, stand in log->end */
+    enum fault_kind fault;    /* LLM_FAILED */
+    bool keeps_outcome;       /* an attempt's: the terminal waits for llm_builder_commit */
+    int open_message_;        /* output index or -1 */
+    int open_reasoning_;      /* output index or -1 */
+    int open_part_;           /* of the open message or reasoning item, or -1 */
     enum llm_part_kind open_part_kind_;
     unsigned n_open_; /* items that are not done */
 };
@@ -185,10 +190,20 @@ void llm_builder_item_end(struct llm_builder *b, int item, struct bytes extra);
 /* What cannot be (less than none, more than LLM_MAX_TOKENS) is taken as the nearest that can; total_tokens
  * -1: the sum of input and output. */
 void llm_builder_usage(struct llm_builder *b, const struct llm_usage *u);
-/* Terminals: the first wins. */
+/* The outcome: the first wins. Logs the terminal at once, unless keeps_outcome. */
 void llm_builder_finish(struct llm_builder *b, enum llm_finish finish);
-void llm_builder_fail(struct llm_builder *b, const struct api_error *e);
+void llm_builder_fail(struct llm_builder *b, const struct fault *f);
 void llm_builder_cancel(struct llm_builder *b);
+static inline bool llm_builder_ended(const struct llm_builder *b)
+{
+    return b->outcome != LLM_RUNNING;
+}
+/* Logs the outcome's terminal, once. */
+void llm_builder_commit(struct llm_builder *b);
+/* Something of the answer has been logged. */
+bool llm_builder_begun(const struct llm_builder *b);
+/* Makes it ready for another attempt: the outcome is LLM_FAILED, nothing of it is committed or begun. */
+void llm_builder_again(struct llm_builder *b);
 
 /* True when event type ends the log. */
 static inline bool llm_event_is_terminal(enum llm_event_type t)

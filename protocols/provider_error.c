@@ -5,39 +5,40 @@
 static const struct known_code {
     const char *code;
     int status;
+    enum fault_kind kind;
 } known_codes[] = {
-    {"rate_limit_exceeded", 429},
-    {"insufficient_quota", 429},
-    {"context_length_exceeded", 400},
-    {"model_not_found", 404},
-    {"content_filter", 400},
-    {"content_policy_violation", 400},
-    {"invalid_prompt", 400},
-    {"invalid_value", 400},
-    {"invalid_type", 400},
-    {"unknown_parameter", 400},
-    {"unsupported_parameter", 400},
-    {"unsupported_value", 400},
-    {"missing_required_parameter", 400},
-    {"string_above_max_length", 400},
-    {"data_residency_mismatch", 400},
-    {"bio_policy", 400},
-    {"vector_store_timeout", 504},
-    {"invalid_image", 400},
-    {"invalid_image_format", 400},
-    {"invalid_base64_image", 400},
-    {"invalid_image_url", 400},
-    {"image_too_large", 400},
-    {"image_too_small", 400},
-    {"image_parse_error", 400},
-    {"image_content_policy_violation", 400},
-    {"invalid_image_mode", 400},
-    {"image_file_too_large", 400},
-    {"unsupported_image_media_type", 400},
-    {"empty_image_file", 400},
-    {"failed_to_download_image", 400},
-    {"image_file_not_found", 400},
-    {"server_error", 502},
+    {"rate_limit_exceeded", 429, FAULT_RATE_LIMITED},
+    {"insufficient_quota", 429, FAULT_CREDENTIALS},
+    {"context_length_exceeded", 400, FAULT_CONTEXT_TOO_LONG},
+    {"model_not_found", 404, FAULT_MODEL_NOT_FOUND},
+    {"content_filter", 400, FAULT_CONTENT_FILTER},
+    {"content_policy_violation", 400, FAULT_CONTENT_FILTER},
+    {"invalid_prompt", 400, FAULT_INVALID_REQUEST},
+    {"invalid_value", 400, FAULT_INVALID_REQUEST},
+    {"invalid_type", 400, FAULT_INVALID_REQUEST},
+    {"unknown_parameter", 400, FAULT_INVALID_REQUEST},
+    {"unsupported_parameter", 400, FAULT_INVALID_REQUEST},
+    {"unsupported_value", 400, FAULT_INVALID_REQUEST},
+    {"missing_required_parameter", 400, FAULT_INVALID_REQUEST},
+    {"string_above_max_length", 400, FAULT_INVALID_REQUEST},
+    {"data_residency_mismatch", 400, FAULT_INVALID_REQUEST},
+    {"bio_policy", 400, FAULT_CONTENT_FILTER},
+    {"vector_store_timeout", 504, FAULT_TIMEOUT_PROVIDER},
+    {"invalid_image", 400, FAULT_INVALID_REQUEST},
+    {"invalid_image_format", 400, FAULT_INVALID_REQUEST},
+    {"invalid_base64_image", 400, FAULT_INVALID_REQUEST},
+    {"invalid_image_url", 400, FAULT_INVALID_REQUEST},
+    {"image_too_large", 400, FAULT_INVALID_REQUEST},
+    {"image_too_small", 400, FAULT_INVALID_REQUEST},
+    {"image_parse_error", 400, FAULT_INVALID_REQUEST},
+    {"image_content_policy_violation", 400, FAULT_CONTENT_FILTER},
+    {"invalid_image_mode", 400, FAULT_INVALID_REQUEST},
+    {"image_file_too_large", 400, FAULT_INVALID_REQUEST},
+    {"unsupported_image_media_type", 400, FAULT_INVALID_REQUEST},
+    {"empty_image_file", 400, FAULT_INVALID_REQUEST},
+    {"failed_to_download_image", 400, FAULT_INVALID_REQUEST},
+    {"image_file_not_found", 400, FAULT_INVALID_REQUEST},
+    {"server_error", 502, FAULT_OVERLOADED},
 };
 
 enum { WORDS_MAX = 300, PARAM_MAX = 120, CODE_MAX = 64 };
@@ -117,6 +118,30 @@ static void set(struct api_error *ret, int status, const char *code, const struc
                   w->message[0] ? w->message : otherwise);
 }
 
+/* A status tells more than a code, but for the two that stand for several causes. */
+static enum fault_kind kind_of(int status, const struct known_code *code)
+{
+    switch (status) {
+    case 401:
+    case 402:
+    case 403:
+        return FAULT_CREDENTIALS;
+    case 404:
+        return FAULT_MODEL_NOT_FOUND;
+    case 408:
+    case 504:
+        return FAULT_TIMEOUT_PROVIDER;
+    case 429:
+        return code && code->kind == FAULT_CREDENTIALS ? FAULT_CREDENTIALS : FAULT_RATE_LIMITED;
+    default:
+        if (status >= 500)
+            return FAULT_OVERLOADED;
+        if (status < 400)
+            return FAULT_INVALID_RESPONSE;
+        return code ? code->kind : FAULT_INVALID_REQUEST;
+    }
+}
+
 static void set_by_status(int status, const struct words *w, struct api_error *ret)
 {
     switch (status) {
@@ -166,7 +191,7 @@ static void trim_message(struct api_error *e)
         e->message[--len] = 0;
 }
 
-void provider_error_decode(int http_status, struct bytes body, struct api_error *ret)
+void provider_error_decode(int http_status, struct bytes body, struct fault *ret)
 {
     static const struct json_limits limits = {.max_depth = 32, .max_nodes = 4096};
     struct json_doc d;
@@ -178,28 +203,33 @@ void provider_error_decode(int http_status, struct bytes body, struct api_error 
         json_ref error = root == JSON_NONE ? JSON_NONE : json_get(&d, root, "error");
         read_words(&d, error == JSON_NONE || json_is(&d, error, JSON_NULL) ? root : error, &w);
     }
-    set_by_status(http_status, &w, ret);
-    trim_message(ret);
-    api_error_scrub(ret);
+    ret->kind = kind_of(http_status, w.code);
+    set_by_status(http_status, &w, &ret->error);
+    trim_message(&ret->error);
+    api_error_scrub(&ret->error);
     json_doc_free(&d);
 }
 
-void provider_error_decode_object(const struct json_doc *d, json_ref error, struct api_error *ret)
+void provider_error_decode_object(const struct json_doc *d, json_ref error, struct fault *ret)
 {
     struct words w;
     read_words(d, error, &w);
-    set(ret, w.code ? w.code->status : 502, "upstream_error", &w, "The provider failed without saying why.");
-    api_error_scrub(ret);
+    ret->kind = w.code ? w.code->kind : FAULT_OVERLOADED;
+    set(&ret->error, w.code ? w.code->status : 502, "upstream_error", &w,
+        "The provider failed without saying why.");
+    api_error_scrub(&ret->error);
 }
 
-void provider_error_truncated(struct api_error *ret)
+void provider_error_truncated(struct fault *ret)
 {
-    api_error_set(ret, 502, API_UPSTREAM, "upstream_truncated", NULL,
+    ret->kind = FAULT_TRUNCATED;
+    api_error_set(&ret->error, 502, API_UPSTREAM, "upstream_truncated", NULL,
                   "The provider's answer ended before it was complete.");
 }
 
-void provider_error_invalid(struct api_error *ret, const char *what)
+void provider_error_invalid(struct fault *ret, const char *what)
 {
-    api_error_set(ret, 502, API_UPSTREAM, "upstream_invalid_response", NULL,
+    ret->kind = FAULT_INVALID_RESPONSE;
+    api_error_set(&ret->error, 502, API_UPSTREAM, "upstream_invalid_response", NULL,
                   "The provider sent what the gateway cannot read: %s.", what);
 }

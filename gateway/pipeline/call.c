@@ -69,6 +69,8 @@ void call_free(struct call *c)
 {
     if (!c)
         return;
+    if (c->response)
+        response_forget_request(c->response);
     response_unref(c->response);
     json_doc_free(&c->doc);
     buf_free(&c->text);

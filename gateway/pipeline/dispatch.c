@@ -32,10 +32,8 @@ enum verdict stage_dispatch(struct pipeline *p, struct call *c)
         response_complete_empty(c->response);
         return STAGE_DONE;
     }
-    struct upstream_call call = {.provider = c->target->provider,
-                                 .model = c->target_model,
-                                 .request = r,
-                                 .request_id = bytes_cstr(c->request_id)};
-    response_start(c->response, &call);
+    c->plan.request = r;
+    c->plan.request_id = bytes_cstr(c->request_id);
+    response_start(c->response, &c->plan);
     return STAGE_DONE;
 }

@@ -18,7 +18,7 @@ enum verdict {
 };
 
 /* One request on its way. The text and all that was decoded from it live here until the call is freed, which
- * the caller does as soon as it has taken the response (the transfer keeps nothing of it). */
+ * the caller does when it has taken the response and response_needs_request no longer. */
 struct call {
     struct arena arena;
     struct buf text;     /* the message */
@@ -30,9 +30,8 @@ struct call {
     const struct config_provider *provider; /* PROVIDER/MODEL was asked for; NULL: see model */
     struct bytes model_rest;                /* what the model's * matched, or MODEL */
     size_t normalized_bytes;                /* of the request's text that were not passed on as they came */
-    const struct config_target *target;
-    struct bytes target_model;
     char request_id[ID_MAX];
+    struct attempt_plan plan; /* whom to ask; set by route, read by the response while it needs the request */
     struct response *response; /* set by dispatch; one reference, the caller's */
     struct api_error error;    /* set on STAGE_REJECT */
     unsigned stage;            /* index in the table of the next stage */

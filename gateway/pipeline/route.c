@@ -101,14 +101,13 @@ void call_resolve(const struct pipeline *p, struct call *c)
 enum verdict stage_route(struct pipeline *p, struct call *c)
 {
     const struct bytes name = c->request.model;
+    struct attempt_target *t = arena_alloc(&c->arena, sizeof(*t));
+    if (!t)
+        return no_memory(c);
+    c->plan = (struct attempt_plan){.targets = t, .n_targets = 1};
     call_resolve(p, c);
     if (c->provider) {
-        struct config_target *t = arena_alloc(&c->arena, sizeof(*t));
-        if (!t)
-            return no_memory(c);
-        *t = (struct config_target){.provider = c->provider, .weight = 1};
-        c->target = t;
-        c->target_model = c->model_rest;
+        *t = (struct attempt_target){.provider = c->provider, .model = c->model_rest};
         return STAGE_OK;
     }
     if (!c->model) {
@@ -117,6 +116,7 @@ enum verdict stage_route(struct pipeline *p, struct call *c)
                       (int)MIN(name.len, 100), name.data);
         return STAGE_REJECT;
     }
-    c->target = choose(p, c->model);
-    return fill_in(&c->arena, c->target->model, c->model_rest, &c->target_model) ? STAGE_OK : no_memory(c);
+    const struct config_target *target = choose(p, c->model);
+    t->provider = target->provider;
+    return fill_in(&c->arena, target->model, c->model_rest, &t->model) ? STAGE_OK : no_memory(c);
 }

@@ -9,7 +9,7 @@ enum verdict stage_normalize(struct pipeline *p, struct call *c);
 enum verdict stage_authorize(struct pipeline *p, struct call *c);
 /* Is there room? 503 server_overloaded. */
 enum verdict stage_admit(struct pipeline *p, struct call *c);
-/* Alias, then provider/model, then wildcard: sets target and target_model. 404 model_not_found. */
+/* Alias, then provider/model, then wildcard: sets the plan. 404 model_not_found. */
 enum verdict stage_route(struct pipeline *p, struct call *c);
 /* Makes the response and starts it. */
 enum verdict stage_dispatch(struct pipeline *p, struct call *c);

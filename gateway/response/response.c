@@ -8,18 +8,26 @@ static void account(struct response *r)
 }
 
 /* The log has grown: says so to all who read it. */
-static void progress(void *ctx)
+static void tell_readers(struct response *r)
 {
-    struct response *r = ctx;
-    llm_log_prefetch(&r->log);
     account(r);
-    if (r->log.ended)
-        r->transfer = NULL;
     LIST_EACH(&r->cursors, node)
     {
         struct cursor *c = CONTAINER_OF(node, struct cursor, node_);
         c->wake(c->ctx);
     }
+}
+
+/* The only place where an attempt's outcome becomes a terminal. */
+static void on_progress(void *ctx)
+{
+    struct response *r = ctx;
+    llm_log_prefetch(&r->log);
+    if (attempts_progress(r, on_progress))
+        return;
+    if (llm_builder_ended(&r->builder))
+        llm_builder_commit(&r->builder);
+    tell_readers(r);
 }
 
 void response_pool_init(struct response_pool *p, struct upstream *u, const struct config *cfg)
@@ -59,6 +67,7 @@ struct response *response_new(struct response_pool *p, const struct config_key *
         return NULL;
     }
     llm_builder_init(&r->builder, &r->log);
+    r->builder.keeps_outcome = true;
     r->pool = p;
     r->owner = owner;
     r->refs = 1;
@@ -82,41 +91,40 @@ void response_unref(struct response *r)
     assert(r->refs > 0);
     if (--r->refs > 0)
         return;
-    upstream_cancel(r->transfer);
-    r->transfer = NULL;
+    attempts_stop(r);
     r->pool->bytes -= r->accounted_;
     r->pool->n_live--;
     list_remove(&r->node_);
     list_append(&r->pool->reap, &r->node_);
 }
 
-void response_start(struct response *r, struct upstream_call *call)
+/* Ends without the provider having a say in it. */
+static void end_now(struct response *r)
+{
+    llm_builder_commit(&r->builder);
+    attempts_stop(r);
+    tell_readers(r);
+}
+
+void response_start(struct response *r, const struct attempt_plan *plan)
 {
     llm_builder_start(&r->builder);
-    call->builder = &r->builder;
-    call->progress = progress;
-    call->ctx = r;
-    r->transfer = upstream_start(r->pool->upstream, call);
-    if (!r->transfer) {
-        struct api_error e;
-        api_error_no_memory(&e);
-        llm_builder_fail(&r->builder, &e);
-    }
-    progress(r);
+    attempts_start(r, plan, on_progress);
+    if (llm_builder_ended(&r->builder))
+        end_now(r);
+    else
+        tell_readers(r);
+}
+
+void response_forget_request(struct response *r)
+{
+    r->attempts.plan = NULL;
 }
 
 void response_complete_empty(struct response *r)
 {
-    llm_builder_start(&r->builder);
     llm_builder_finish(&r->builder, LLM_FINISH_STOP);
-    progress(r);
-}
-
-static void end_early(struct response *r)
-{
-    upstream_cancel(r->transfer);
-    r->transfer = NULL;
-    progress(r);
+    end_now(r);
 }
 
 void response_cancel(struct response *r)
@@ -124,7 +132,7 @@ void response_cancel(struct response *r)
     if (r->log.ended)
         return;
     llm_builder_cancel(&r->builder);
-    end_early(r);
+    end_now(r);
 }
 
 enum err cursor_attach(struct cursor *c, struct response *r, const struct dialect *d, uint32_t starting_at,
@@ -138,7 +146,7 @@ enum err cursor_attach(struct cursor *c, struct response *r, const struct dialec
     c->dialect = d;
     c->wake = wake;
     c->ctx = ctx;
-    upstream_hint(r->transfer, c, ctx);
+    upstream_hint(r->attempts.transfer, c, ctx);
     response_ref(r);
     list_init(&c->node_);
     list_append(&r->cursors, &c->node_);

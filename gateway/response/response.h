@@ -4,7 +4,7 @@
  * A response owns its log and its upstream transfer. Cursors read. Nothing is queued for a client. */
 #include "common/ids.h"
 #include "common/list.h"
-#include "gateway/upstream/upstream.h"
+#include "gateway/response/attempt.h"
 
 /* All responses of a worker: the memory budget, and the reap list. */
 struct response_pool {
@@ -20,11 +20,11 @@ struct response_pool {
 struct response {
     struct list cursors;
     struct response_pool *pool;
-    struct transfer *transfer; /* NULL once ended */
     size_t accounted_;
     unsigned refs;
     struct llm_builder builder;
     struct llm_log log;
+    struct attempts attempts;
     struct list node_; /* in pool->live or pool->reap */
     const struct config_key *owner;
     char id[ID_MAX];
@@ -53,8 +53,15 @@ struct response *response_new(struct response_pool *p, const struct config_key *
 void response_ref(struct response *r);
 /* Dropping the last reference cancels what still runs; the memory goes in the next reap. NULL-safe. */
 void response_unref(struct response *r);
-/* Logs created and in_progress, and starts the transfer (call->builder, progress and ctx are filled here). */
-void response_start(struct response *r, struct upstream_call *call);
+/* Logs created and in_progress, and begins the first attempt. What of the plan must be kept: attempt.h. */
+void response_start(struct response *r, const struct attempt_plan *plan);
+/* Another attempt may still read the request. */
+static inline bool response_needs_request(const struct response *r)
+{
+    return r->attempts.plan != NULL;
+}
+/* The request goes now: no further attempt. */
+void response_forget_request(struct response *r);
 /* Ends the log as completed with no output (warm-up). */
 void response_complete_empty(struct response *r);
 /* Ends the log as cancelled and closes the transfer; harmless when it has ended. */

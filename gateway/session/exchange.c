@@ -76,6 +76,7 @@ void exchange_free(struct exchange *x)
 {
     if (!x)
         return;
+    response_forget_request(x->cursor.response);
     cursor_detach(&x->cursor);
     call_free(x->call);
     free(x);

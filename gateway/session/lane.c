@@ -61,6 +61,7 @@ static void free_in_flight(struct in_flight *f)
     f->lane->current = NULL;
     f->lane->session->n_active--;
     list_remove(&f->node);
+    response_forget_request(f->cursor.response);
     cursor_detach(&f->cursor);
     call_free(f->call);
     context_free(f->continued);

@@ -43,14 +43,14 @@ static void arm(struct transfer *t, uint64_t due)
     deadline_arm(t->u, &t->timer, due);
 }
 
-static void expire(struct transfer *t, const char *code, const char *what, uint64_t ms)
+static void expire(struct transfer *t, enum fault_kind kind, uint64_t ms)
 {
-    struct api_error e;
-    fault_timeout(t, code, what, ms, &e);
+    struct fault f;
+    fault_timeout(t, kind, ms, &f);
     if (t->head_done && t->status > 299)
         transfer_end(t); /* an error whose body hangs */
     else
-        transfer_fail(t, &e);
+        transfer_fail(t, &f);
     t->abort = true;
     transfer_mark(t);
 }
@@ -60,19 +60,19 @@ static void on_due(struct wheel_timer *timer)
     struct transfer *t = CONTAINER_OF(timer, struct transfer, timer);
     const struct config *cfg = t->u->cfg;
     uint64_t now = uv_now(t->u->loop);
-    uint64_t total = t->started_ms + cfg->timeouts.total;
-    if (!t->owned || t->builder->log->ended)
+    uint64_t total = t->total_ms;
+    if (!t->owned || llm_builder_ended(t->builder))
         return;
     uint64_t next =
         t->begun ? t->alive_ms + cfg->timeouts.between_tokens : t->started_ms + cfg->timeouts.first_token;
     if (now >= total)
-        expire(t, "upstream_total_timeout", "did not finish its answer", cfg->timeouts.total);
+        expire(t, FAULT_TIMEOUT_TOTAL, cfg->timeouts.total);
     else if (now < next)
         arm(t, MIN(next, total));
     else if (t->begun)
-        expire(t, "upstream_token_timeout", "sent nothing more", cfg->timeouts.between_tokens);
+        expire(t, FAULT_TIMEOUT_BETWEEN_TOKENS, cfg->timeouts.between_tokens);
     else
-        expire(t, "upstream_first_token_timeout", "sent no token", cfg->timeouts.first_token);
+        expire(t, FAULT_TIMEOUT_FIRST_TOKEN, cfg->timeouts.first_token);
 }
 
 static void on_drained_too_long(struct wheel_timer *timer)
@@ -93,18 +93,18 @@ void deadline_start(struct transfer *t)
 {
     const struct config *cfg = t->u->cfg;
     wheel_timer_init(&t->timer, on_due);
-    arm(t, t->started_ms + MIN(cfg->timeouts.first_token, cfg->timeouts.total));
+    arm(t, MIN(t->started_ms + cfg->timeouts.first_token, t->total_ms));
 }
 
 void deadline_alive(struct transfer *t)
 {
     const struct config *cfg = t->u->cfg;
-    bool first = !t->begun && t->builder->log->count > t->head_count;
+    bool first = !t->begun && llm_builder_begun(t->builder);
     t->alive_ms = uv_now(t->u->loop);
     if (!first)
         return;
     t->begun = true;
-    arm(t, MIN(t->alive_ms + cfg->timeouts.between_tokens, t->started_ms + cfg->timeouts.total));
+    arm(t, MIN(t->alive_ms + cfg->timeouts.between_tokens, t->total_ms));
 }
 
 void deadline_drain(struct transfer *t)

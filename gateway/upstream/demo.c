@@ -78,7 +78,7 @@ static void on_turn(uv_timer_t *h)
     {
         struct demo_stream *s = CONTAINER_OF(node, struct demo_stream, node);
         step(s);
-        if (s->builder->log->ended)
+        if (llm_builder_ended(s->builder))
             list_remove(&s->node);
         d->stepped(s->owner);
     }

@@ -19,8 +19,7 @@ enum {
     RECEIVE_BUFFER = 4096,      /* bytes a transfer: tokens are small */
     MAX_HEAD = 64 * 1024,       /* bytes of response headers */
     MAX_ERROR_BODY = 64 * 1024, /* of an answer with an error status */
-    MAX_REQUEST_ID = 128,
-    REQUEST_SLACK = 64 * 1024, /* of a request's body, beside what the client sent */
+    REQUEST_SLACK = 64 * 1024,  /* of a request's body, beside what the client sent */
     DRAIN_MS = 1000, /* how long the rest of a finished answer may take before its connection is given up */
     INBOX_SIZE = 32 * 1024, /* where all sockets of ours are read */
     INBOX_ROUNDS = 4,       /* full inboxes from one socket before others have their turn */
@@ -116,21 +115,21 @@ struct transfer {
     struct llm_builder *builder;
     void (*progress)(void *ctx);
     void *ctx;
+    struct upstream_report *report;
     const struct dialect *dialect;
     struct llm_decoder *decoder;
     struct fsm state;
-    bool owned; /* false: the owner has heard of the terminal or has cancelled; builder, progress and ctx are
-                   not ours any more */
-    bool news;  /* something was logged that the owner has not been told of */
-    bool over;  /* no more bytes will come; `result` says why */
-    bool abort; /* not worth draining */
-    bool carried;   /* its carrier has it */
-    bool begun;     /* the first token is there */
+    bool owned;   /* false: the owner has heard of the outcome or has cancelled; what the call borrows is not
+                     ours   any more */
+    bool news;    /* something was logged that the owner has not been told of */
+    bool over;    /* no more bytes will come; `result` says why */
+    bool abort;   /* not worth draining */
+    bool carried; /* its carrier has it */
+    bool begun;   /* the first token is there */
     bool head_done; /* the blank line after the answer's head */
     enum body_kind kind;
-    int status;          /* 0: no head yet */
-    uint32_t head_count; /* events in the log before the first token */
-    uint64_t alive_ms;   /* the last sign of life; see deadline.c */
+    int status;        /* 0: no head yet */
+    uint64_t alive_ms; /* the last sign of life; see deadline.c */
     struct origin *origin;
     struct buf body; /* the request's, until it is sent */
     struct sse_parser sse;
@@ -138,12 +137,14 @@ struct transfer {
     struct list node;         /* in upstream.live */
     struct wheel_timer timer; /* the deadlines */
     uint64_t started_ms;
-    struct api_error *refusal;           /* it cannot even be sent */
+    uint64_t total_ms;                   /* when timeouts.total goes by */
+    struct fault *refusal;               /* it cannot even be sent */
     CURL *easy;                          /* origin.c; plain.c: while it connects */
     struct plain_connection *connection; /* plain.c */
     struct list waiting;                 /* in plain.waiting */
     struct curl_slist id_header;         /* x-request-id, in front of the origin's shared headers */
     char *id_line;
+    const char *request_id, *response_id; /* the call's */
     char content_type[64];
     struct retry_after retry_after; /* of an error */
     size_t head_bytes;
@@ -163,8 +164,8 @@ void upstream_tick(struct upstream *u);
 /* What ends each callback from a provider's socket: the tick, and the owner's turn. */
 void upstream_event_over(struct upstream *u);
 void upstream_handle_closed(uv_handle_t *h, struct upstream *u);
-/* Ends its log as failed. */
-void transfer_fail(struct transfer *t, const struct api_error *e);
+/* The attempt has failed. */
+void transfer_fail(struct transfer *t, const struct fault *f);
 
 /* origin.c */
 void origin_init(struct origin *o, struct upstream *u, const struct config_provider *p);
@@ -195,8 +196,10 @@ void plain_close(struct origin *o);
 bool transfer_header(struct transfer *t, struct bytes line) MUST_USE;
 /* Appends and marks. */
 void transfer_body(struct transfer *t, struct bytes part);
-/* The body is over: makes sure that the log ends. */
+/* The body is over: makes sure that there is an outcome. */
 void transfer_end(struct transfer *t);
+/* The line in the log that a failed attempt leaves. */
+void transfer_log_fault(struct transfer *t);
 
 /* deadline.c */
 void deadline_init(struct upstream *u);
@@ -209,8 +212,11 @@ void deadline_arm(struct upstream *u, struct wheel_timer *timer, uint64_t due);
 void deadline_alive(struct transfer *t);
 
 /* fault.c */
-void fault_of_curl(const struct transfer *t, struct api_error *ret);
-void fault_timeout(const struct transfer *t, const char *code, const char *what, uint64_t ms,
-                   struct api_error *ret);
-void fault_invalid(const struct transfer *t, const char *what, struct api_error *ret);
-void fault_too_large(const struct transfer *t, struct api_error *ret);
+void fault_of_curl(const struct transfer *t, struct fault *ret);
+/* `ms`: the timeout that went by. */
+void fault_timeout(const struct transfer *t, enum fault_kind kind, uint64_t ms, struct fault *ret);
+void fault_invalid(const struct transfer *t, const char *what, struct fault *ret);
+void fault_too_large(const struct transfer *t, struct fault *ret);
+/* The request cannot even be sent: ERR_LIMIT (too large), ERR_INVALID (its dialect cannot say it,
+ * and has set ret->error), ERR_IO (plain HTTP, which is not allowed). */
+void fault_unsendable(const struct transfer *t, enum err err, struct fault *ret);

@@ -14,7 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { TAIL_SIZE = MAX_REQUEST_ID + 128 };
+enum { TAIL_SIZE = UPSTREAM_REQUEST_ID_MAX + 128 };
 
 struct plain_connection {
     uv_poll_t poll;

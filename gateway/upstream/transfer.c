@@ -16,8 +16,20 @@ static void begin_head(struct transfer *t, struct bytes line)
     t->status = (int)status;
     t->content_type[0] = '\0';
     t->retry_after = (struct retry_after){0};
+    if (t->owned)
+        t->report->status = t->status;
     if (t->status >= 200)
         t->origin->version = bytes_starts(line, BYTES("HTTP/1")) ? 1 : 2;
+}
+
+/* It ends up in logs: printable, and without a quote. */
+static void note_request_id(struct transfer *t, struct bytes value)
+{
+    char *to = t->report->request_id;
+    size_t n = MIN(value.len, sizeof(t->report->request_id) - 1);
+    for (size_t i = 0; i < n; i++)
+        to[i] = value.data[i] > ' ' && value.data[i] <= '~' && value.data[i] != '"' ? value.data[i] : '?';
+    to[n] = '\0';
 }
 
 static void note_header(struct transfer *t, struct bytes name, struct bytes value)
@@ -26,6 +38,9 @@ static void note_header(struct transfer *t, struct bytes name, struct bytes valu
         size_t n = MIN(value.len, sizeof(t->content_type) - 1);
         memcpy(t->content_type, value.data, n);
         t->content_type[n] = '\0';
+    } else if (bytes_eq_nocase(name, BYTES("x-request-id")) || bytes_eq_nocase(name, BYTES("request-id"))) {
+        if (t->owned)
+            note_request_id(t, value);
     } else if (t->status > 299) {
         retry_after_note(&t->retry_after, name, value);
     }
@@ -55,7 +70,7 @@ static void on_event(void *ctx, const struct sse_event *e)
 {
     struct transfer *t = ctx;
     t->dialect->decode_event(t->decoder, e->name, e->data);
-    t->sse.stopped = t->builder->log->ended;
+    t->sse.stopped = llm_builder_ended(t->builder);
 }
 
 static bool type_is(const struct transfer *t, struct bytes media_type)
@@ -69,14 +84,14 @@ static bool type_is(const struct transfer *t, struct bytes media_type)
 
 static void refuse_type(struct transfer *t)
 {
-    struct api_error e;
+    struct fault f;
     char what[128];
     for (char *c = t->content_type; *c; c++)
         if (*c < ' ' || *c > '~')
             *c = '?';
     snprintf(what, sizeof(what), "content type '%s' instead of a stream of events", t->content_type);
-    fault_invalid(t, what, &e);
-    transfer_fail(t, &e);
+    fault_invalid(t, what, &f);
+    transfer_fail(t, &f);
 }
 
 /* The head is complete: what will the body be? */
@@ -100,25 +115,25 @@ static void feed_events(struct transfer *t, struct bytes data)
     struct llm_log *log = t->builder->log;
     uint32_t count = log->count;
     uint64_t comments = t->sse.comments;
-    struct api_error e;
+    struct fault f;
     enum err rc = sse_feed(&t->sse, data);
     if (log->count != count || t->sse.comments != comments)
         deadline_alive(t);
     if (rc != ERR_OK) {
-        fault_too_large(t, &e);
-        transfer_fail(t, &e);
+        fault_too_large(t, &f);
+        transfer_fail(t, &f);
     }
-    if (log->count != count)
+    if (log->count != count || llm_builder_ended(t->builder))
         t->news = true;
 }
 
 static void collect_json(struct transfer *t, struct bytes data)
 {
-    struct api_error e;
+    struct fault f;
     if (buf_append_bytes(&t->collected, data) == ERR_OK)
         return;
-    fault_too_large(t, &e);
-    transfer_fail(t, &e);
+    fault_too_large(t, &f);
+    transfer_fail(t, &f);
 }
 
 /* What does not fit is not needed; and who sends so much is not waited for. */
@@ -134,12 +149,12 @@ static void collect_error(struct transfer *t, struct bytes data)
 
 void transfer_body(struct transfer *t, struct bytes part)
 {
-    if (!t->owned || t->builder->log->ended)
+    if (!t->owned || llm_builder_ended(t->builder))
         return;
     __builtin_prefetch(t->builder->log->last_);
     if (t->kind == BODY_NONE)
         begin_body(t);
-    bool refused = t->builder->log->ended;
+    bool refused = llm_builder_ended(t->builder);
     if (!refused && t->kind == BODY_EVENTS)
         feed_events(t, part);
     else if (!refused && t->kind == BODY_JSON)
@@ -152,28 +167,23 @@ void transfer_body(struct transfer *t, struct bytes part)
 
 static void fail_by_status(struct transfer *t)
 {
-    struct api_error e = {0};
-    t->dialect->decode_error(t->status, buf_bytes(&t->collected), &e);
-    e.retry_after_s = retry_after_s(&t->retry_after, clock_unix_s());
-    transfer_fail(t, &e);
+    struct fault f = {.kind = FAULT_INVALID_RESPONSE};
+    t->dialect->decode_error(t->status, buf_bytes(&t->collected), &f);
+    f.error.retry_after_s = retry_after_s(&t->retry_after, clock_unix_s());
+    transfer_fail(t, &f);
 }
 
 static void fail_by_curl(struct transfer *t)
 {
-    struct api_error e;
-    unsigned suppressed;
-    fault_of_curl(t, &e);
-    transfer_fail(t, &e);
-    if (log_gate_pass(&t->origin->failures, uv_now(t->u->loop), &suppressed))
-        LOG_WARN("upstream failed provider=%s code=%s curl=%d detail=\"%s\" suppressed=%u",
-                 t->origin->provider->name, e.code ? e.code : "", (int)t->result, t->detail, suppressed);
+    struct fault f;
+    fault_of_curl(t, &f);
+    transfer_fail(t, &f);
 }
 
 void transfer_end(struct transfer *t)
 {
-    struct llm_log *log = t->builder->log;
-    struct api_error e;
-    if (log->ended)
+    struct fault f;
+    if (llm_builder_ended(t->builder))
         return;
     /* curl takes a connection that closes inside of the head for an empty answer. */
     if (t->result == CURLE_OK && !t->head_done)
@@ -181,21 +191,34 @@ void transfer_end(struct transfer *t)
     /* An error's status alone says more than how its body was lost. */
     if (t->kind == BODY_NONE && t->head_done && (t->result == CURLE_OK || t->status > 299))
         begin_body(t);
-    if (t->kind == BODY_ERROR && !log->ended) {
+    if (t->kind == BODY_ERROR && !llm_builder_ended(t->builder)) {
         fail_by_status(t);
     } else if (t->kind == BODY_EVENTS && t->result != CURLE_WEIRD_SERVER_REPLY) {
         /* However it ended, the dialect knows whether the answer is whole. */
         t->dialect->decode_end(t->decoder);
     } else if (t->kind == BODY_JSON && t->result == CURLE_OK) {
         t->dialect->decode_answer(t->decoder, buf_bytes(&t->collected));
-        if (!log->ended)
+        if (!llm_builder_ended(t->builder))
             t->dialect->decode_end(t->decoder);
     } else if (t->result != CURLE_OK) {
         fail_by_curl(t);
     }
-    if (!log->ended) {
-        fault_invalid(t, "nothing that could be understood", &e);
-        transfer_fail(t, &e);
+    if (!llm_builder_ended(t->builder)) {
+        fault_invalid(t, "nothing that could be understood", &f);
+        transfer_fail(t, &f);
     }
     t->news = true;
+}
+
+void transfer_log_fault(struct transfer *t)
+{
+    const struct llm_builder *b = t->builder;
+    const struct api_error *e = &b->log->end.error;
+    unsigned suppressed;
+    if (!log_gate_pass(&t->origin->failures, uv_now(t->u->loop), &suppressed))
+        return;
+    LOG_WARN("attempt failed request=%s response=%s provider=%s status=%d kind=%s code=%s "
+             "provider_request=\"%s\" curl=%d detail=\"%s\" suppressed=%u",
+             t->request_id, t->response_id, t->origin->provider->name, t->status, fault_name(b->fault),
+             e->code ? e->code : "", t->report->request_id, (int)t->result, t->detail, suppressed);
 }

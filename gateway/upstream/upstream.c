@@ -29,9 +29,9 @@ void transfer_schedule(struct transfer *t)
     uv_idle_start(&t->u->soon, on_soon);
 }
 
-void transfer_fail(struct transfer *t, const struct api_error *e)
+void transfer_fail(struct transfer *t, const struct fault *f)
 {
-    llm_builder_fail(t->builder, e);
+    llm_builder_fail(t->builder, f);
     t->news = true;
     t->abort = true;
 }
@@ -63,8 +63,6 @@ static void open_transfer(struct transfer *t)
         transfer_fail(t, t->refusal);
         return;
     }
-    llm_builder_start(t->builder);
-    t->head_count = t->builder->log->count;
     fsm_move(&t->state, TRANSFER_RUNNING);
     if (t->demo) {
         demo_start(&t->u->demo, t->demo);
@@ -78,15 +76,20 @@ static void open_transfer(struct transfer *t)
 static void tell_owner(struct transfer *t)
 {
     t->news = false;
-    if (t->builder->log->ended)
+    if (!t->report->begun && llm_builder_begun(t->builder)) {
+        t->report->begun = true;
+        t->report->first_token_ms = (uint32_t)(uv_now(t->u->loop) - t->started_ms);
+    }
+    if (llm_builder_ended(t->builder))
         t->owned = false;
+    if (t->builder->outcome == LLM_FAILED)
+        transfer_log_fault(t);
     t->progress(t->ctx);
 }
 
-static bool worth_draining(const struct transfer *t, enum llm_event_type terminal)
+static bool worth_draining(const struct transfer *t)
 {
-    return t->carried && !t->over && !t->abort &&
-           (terminal == LLM_EV_COMPLETED || terminal == LLM_EV_INCOMPLETE);
+    return t->carried && !t->over && !t->abort && t->builder->outcome == LLM_FINISHED;
 }
 
 /* A long conversation need not be kept for the time of its answer. */
@@ -104,11 +107,11 @@ static void settle(struct transfer *t)
         open_transfer(t);
     if (t->over && t->owned) {
         transfer_end(t);
-        assert(t->builder->log->ended);
+        assert(llm_builder_ended(t->builder));
         t->news = true;
     }
-    if (t->owned && t->builder->log->ended)
-        drain = worth_draining(t, t->builder->log->terminal);
+    if (t->owned && llm_builder_ended(t->builder))
+        drain = worth_draining(t);
     if (t->owned && t->news)
         tell_owner(t);
     if (t->kind == BODY_EVENTS && t->body.data)
@@ -247,11 +250,11 @@ void upstream_free(struct upstream *u)
 }
 
 /* Without memory for the refusal itself there is none for the transfer either. */
-static bool refuse(struct transfer *t, const struct api_error *e)
+static bool refuse(struct transfer *t, const struct fault *f)
 {
     t->refusal = malloc(sizeof(*t->refusal));
     if (t->refusal)
-        *t->refusal = *e;
+        *t->refusal = *f;
     return t->refusal != NULL;
 }
 
@@ -260,7 +263,7 @@ static bool header_safe(struct bytes id)
     for (size_t i = 0; i < id.len; i++)
         if (id.data[i] <= ' ' || id.data[i] > '~')
             return false;
-    return id.len > 0 && id.len <= MAX_REQUEST_ID;
+    return id.len > 0 && id.len <= UPSTREAM_REQUEST_ID_MAX;
 }
 
 /* About as long as the request will be, so that its body is not moved while it grows. */
@@ -287,13 +290,13 @@ static enum err encode(struct transfer *t, const struct upstream_call *call, str
     enum err err = buf_reserve(&t->body, MIN(likely_size(call->request), t->body.max));
     if (err != ERR_OK)
         return err;
-    if (header_safe(call->request_id)) {
-        t->id_line = malloc(sizeof(name) + call->request_id.len);
+    const struct bytes id = bytes_cstr(call->request_id);
+    if (header_safe(id)) {
+        t->id_line = malloc(sizeof(name) + id.len);
         if (!t->id_line)
             return ERR_NOMEM;
         memcpy(t->id_line, name, sizeof(name) - 1);
-        memcpy(t->id_line + sizeof(name) - 1, call->request_id.data, call->request_id.len);
-        t->id_line[sizeof(name) - 1 + call->request_id.len] = '\0';
+        memcpy(t->id_line + sizeof(name) - 1, id.data, id.len + 1);
     }
     t->decoder = t->dialect->decoder_new(t->builder);
     if (!t->decoder)
@@ -304,29 +307,22 @@ static enum err encode(struct transfer *t, const struct upstream_call *call, str
 /* False: no memory. */
 static bool prepare(struct transfer *t, const struct upstream_call *call)
 {
-    struct api_error e = {0};
+    struct fault f = {.kind = FAULT_NONE};
     if (call->provider->demo) {
         t->demo = demo_new(call->request, call->builder, t);
         return t->demo != NULL;
     }
-    if (!t->origin->tls && !call->provider->allow_plaintext) {
-        api_error_set(&e, 502, API_UPSTREAM, "upstream_unreachable", NULL,
-                      "provider '%s' cannot be reached: plain HTTP to it is not allowed",
-                      call->provider->name);
-        return refuse(t, &e);
-    }
-    switch (encode(t, call, &e)) {
-    case ERR_OK:
-        return true;
-    case ERR_NOMEM:
-        return false;
-    case ERR_LIMIT:
-        api_error_set(&e, 413, API_INVALID, "request_too_large", NULL,
-                      "the request to provider '%s' would be too large", call->provider->name);
-        return refuse(t, &e);
-    default:
-        return refuse(t, &e);
-    }
+    bool allowed = t->origin->tls || call->provider->allow_plaintext;
+    enum err err = allowed ? encode(t, call, &f.error) : ERR_IO;
+    if (err == ERR_OK || err == ERR_NOMEM)
+        return err == ERR_OK;
+    fault_unsendable(t, err, &f);
+    return refuse(t, &f);
+}
+
+uint64_t upstream_now(const struct upstream *u)
+{
+    return uv_now(u->loop);
 }
 
 struct transfer *upstream_start(struct upstream *u, const struct upstream_call *call)
@@ -342,8 +338,12 @@ struct transfer *upstream_start(struct upstream *u, const struct upstream_call *
     t->builder = call->builder;
     t->progress = call->progress;
     t->ctx = call->ctx;
+    t->report = call->report;
+    t->request_id = call->request_id;
+    t->response_id = call->response_id;
     t->owned = true;
     t->started_ms = uv_now(u->loop);
+    t->total_ms = (call->since_ms ? call->since_ms : t->started_ms) + u->cfg->timeouts.total;
     fsm_init(&t->state, &transfer_fsm, TRANSFER_WAITING);
     list_init(&t->node);
     list_init(&t->work);

@@ -64,16 +64,16 @@ void chat_decoder_free(struct llm_decoder *d)
 
 static void fail_invalid(struct llm_decoder *d, const char *what)
 {
-    struct api_error e;
-    provider_error_invalid(&e, what);
-    llm_builder_fail(d->builder, &e);
+    struct fault f;
+    provider_error_invalid(&f, what);
+    llm_builder_fail(d->builder, &f);
 }
 
 static void fail_memory(struct llm_decoder *d)
 {
-    struct api_error e;
-    api_error_no_memory(&e);
-    llm_builder_fail(d->builder, &e);
+    struct fault f;
+    fault_no_memory(&f);
+    llm_builder_fail(d->builder, &f);
 }
 
 /* A string's characters: a slice of the text, or in `scratch` when it had escapes. False: not a string, or
@@ -325,14 +325,14 @@ static void read_usage(struct llm_decoder *d, json_ref usage)
 
 static void read_error(struct llm_decoder *d, json_ref error)
 {
-    struct api_error e;
+    struct fault f;
     int64_t status = 0;
     field_int(&d->doc, error, "code", &status);
     if (status >= 400 && status <= 599) /* some say an HTTP status there */
-        provider_error_decode((int)status, json_raw(&d->doc, error), &e);
+        provider_error_decode((int)status, json_raw(&d->doc, error), &f);
     else
-        provider_error_decode_object(&d->doc, error, &e);
-    llm_builder_fail(d->builder, &e);
+        provider_error_decode_object(&d->doc, error, &f);
+    llm_builder_fail(d->builder, &f);
 }
 
 /* ---- a chunk ---- */
@@ -382,7 +382,7 @@ static void end_calls(struct llm_decoder *d)
 
 void chat_decode_event(struct llm_decoder *d, struct bytes name, struct bytes data)
 {
-    if (d->builder->log->ended || data.len == 0)
+    if (llm_builder_ended(d->builder) || data.len == 0)
         return;
     struct bytes text;
     if (name.len == 0 && chat_template_match(&d->template, data, &text)) {
@@ -395,27 +395,27 @@ void chat_decode_event(struct llm_decoder *d, struct bytes name, struct bytes da
         return;
     }
     read_object(d, data);
-    if (bytes_is(name, "error") && !d->builder->log->ended)
+    if (bytes_is(name, "error") && !llm_builder_ended(d->builder))
         read_error(d, 0);
 }
 
 void chat_decode_end(struct llm_decoder *d)
 {
-    struct api_error e;
-    if (d->builder->log->ended)
+    struct fault f;
+    if (llm_builder_ended(d->builder))
         return;
     if (d->finished) {
         end_calls(d);
         llm_builder_finish(d->builder, d->finish);
         return;
     }
-    provider_error_truncated(&e);
-    llm_builder_fail(d->builder, &e);
+    provider_error_truncated(&f);
+    llm_builder_fail(d->builder, &f);
 }
 
 void chat_decode_answer(struct llm_decoder *d, struct bytes body)
 {
-    if (d->builder->log->ended)
+    if (llm_builder_ended(d->builder))
         return;
     d->whole = true;
     read_object(d, body);

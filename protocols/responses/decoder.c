@@ -33,9 +33,9 @@ void responses_decoder_free(struct llm_decoder *d)
 
 void decoder_fail(struct llm_decoder *d, const char *what)
 {
-    struct api_error e;
-    provider_error_invalid(&e, what);
-    llm_builder_fail(d->b, &e);
+    struct fault f;
+    provider_error_invalid(&f, what);
+    llm_builder_fail(d->b, &f);
 }
 
 bool decoder_text(struct llm_decoder *d, json_ref r, struct bytes *ret)
@@ -50,9 +50,9 @@ bool decoder_text(struct llm_decoder *d, json_ref r, struct bytes *ret)
     }
     buf_reset(&d->text);
     if (json_string_append(&d->doc, r, &d->text) != ERR_OK) {
-        struct api_error e;
-        api_error_no_memory(&e);
-        llm_builder_fail(d->b, &e);
+        struct fault f;
+        fault_no_memory(&f);
+        llm_builder_fail(d->b, &f);
         return false;
     }
     *ret = buf_bytes(&d->text);
@@ -64,9 +64,9 @@ static bool parse(struct llm_decoder *d, struct bytes text)
 {
     enum err err = json_parse(&d->doc, text, &limits, NULL);
     if (err == ERR_NOMEM) {
-        struct api_error e;
-        api_error_no_memory(&e);
-        llm_builder_fail(d->b, &e);
+        struct fault f;
+        fault_no_memory(&f);
+        llm_builder_fail(d->b, &f);
         return false;
     }
     if (err != ERR_OK || !json_is(&d->doc, 0, JSON_OBJECT)) {
@@ -106,9 +106,9 @@ static bool has_calls(const struct llm_decoder *d)
 
 static void fail_with(struct llm_decoder *d, json_ref error)
 {
-    struct api_error e;
-    provider_error_decode_object(&d->doc, error, &e);
-    llm_builder_fail(d->b, &e);
+    struct fault f;
+    provider_error_decode_object(&d->doc, error, &f);
+    llm_builder_fail(d->b, &f);
 }
 
 static bool string_is(const struct llm_decoder *d, json_ref r, const char *s)
@@ -234,8 +234,7 @@ static void on_event(struct llm_decoder *d, const struct event_name *n)
     json_ref response = json_get(&d->doc, 0, "response"), error = json_get(&d->doc, 0, "error");
     switch (n->kind) {
     case EV_START:
-        llm_builder_start(d->b);
-        return;
+        return; /* ours have been told */
     case EV_COMPLETED:
         take_response(d, response, "completed");
         return;
@@ -256,7 +255,7 @@ static void on_event(struct llm_decoder *d, const struct event_name *n)
 
 void responses_decode_event(struct llm_decoder *d, struct bytes name, struct bytes data)
 {
-    if (d->b->log->ended || data.len == 0 || bytes_is(data, "[DONE]") || !parse(d, data))
+    if (llm_builder_ended(d->b) || data.len == 0 || bytes_is(data, "[DONE]") || !parse(d, data))
         return;
     json_ref type = json_get(&d->doc, 0, "type");
     if (json_is(&d->doc, type, JSON_STRING))
@@ -271,14 +270,14 @@ void responses_decode_event(struct llm_decoder *d, struct bytes name, struct byt
 
 void responses_decode_end(struct llm_decoder *d)
 {
-    struct api_error e;
-    provider_error_truncated(&e);
-    llm_builder_fail(d->b, &e); /* nothing happens when the log has ended */
+    struct fault f;
+    provider_error_truncated(&f);
+    llm_builder_fail(d->b, &f); /* nothing happens when the log has ended */
 }
 
 void responses_decode_answer(struct llm_decoder *d, struct bytes body)
 {
-    if (d->b->log->ended || !parse(d, body))
+    if (llm_builder_ended(d->b) || !parse(d, body))
         return;
     json_ref error = json_get(&d->doc, 0, "error");
     if (json_get(&d->doc, 0, "output") == JSON_NONE && error != JSON_NONE &&

@@ -17,9 +17,9 @@ static struct entry *entry_at(struct llm_decoder *d, int64_t index)
     if (want > d->n_entries) {
         struct entry *more = realloc(d->entries, want * sizeof(*more));
         if (!more) {
-            struct api_error e;
-            api_error_no_memory(&e);
-            llm_builder_fail(d->b, &e);
+            struct fault f;
+            fault_no_memory(&f);
+            llm_builder_fail(d->b, &f);
             return NULL;
         }
         memset(more + d->n_entries, 0, (want - d->n_entries) * sizeof(*more));
@@ -312,7 +312,7 @@ void entry_item_done(struct llm_decoder *d, struct entry *e, json_ref item)
 void entries_take_output(struct llm_decoder *d, json_ref output)
 {
     int64_t index = 0;
-    for (json_ref item = json_first(&d->doc, output); item != JSON_NONE && !d->b->log->ended;
+    for (json_ref item = json_first(&d->doc, output); item != JSON_NONE && !llm_builder_ended(d->b);
          item = json_next(&d->doc, item), index++) {
         struct entry *e = entry_at(d, index);
         if (e && e->state != ENTRY_DONE)

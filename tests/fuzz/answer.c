@@ -313,7 +313,7 @@ static void stream(const struct dialect *provider, struct bytes text, uint32_t r
 static void body(const struct dialect *provider, struct bytes text, uint32_t random)
 {
     struct feed f;
-    struct api_error e;
+    struct fault fault = {.kind = FAULT_NONE};
     feed_begin(&f, provider, LOG_MAX);
     provider->decode_answer(f.decoder, text);
     feed_end(&f);
@@ -322,8 +322,9 @@ static void body(const struct dialect *provider, struct bytes text, uint32_t ran
     check_fed_back(&f.log);
     check_continued(&f.log);
     feed_free(&f);
-    provider->decode_error(400 + (int)(random % 200), text, &e);
-    must_explain(&e);
+    provider->decode_error(400 + (int)(random % 200), text, &fault);
+    MUST(fault.kind > FAULT_NONE && fault.kind < N_FAULTS);
+    must_explain(&fault.error);
 }
 
 void answer_fuzz(const struct dialect *provider, const uint8_t *data, size_t size)

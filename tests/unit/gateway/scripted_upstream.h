@@ -11,6 +11,7 @@ struct transfer {
     void *ctx;
     const struct config_provider *provider;
     char model[64];
+    struct upstream_report *report;
     size_t n_items;      /* of the request */
     char last_text[128]; /* of the last message of the request */
     bool cancelled;
@@ -18,14 +19,20 @@ struct transfer {
 
 static struct transfer transfers[64];
 static unsigned n_transfers;
+static bool no_transfers; /* as without memory */
 
 struct transfer *upstream_start(struct upstream *u UNUSED, const struct upstream_call *call)
 {
+    if (no_transfers)
+        return NULL;
     if (n_transfers == ARRAY_LEN(transfers))
         abort();
     struct transfer *t = &transfers[n_transfers++];
-    *t = (struct transfer){
-        .builder = call->builder, .progress = call->progress, .ctx = call->ctx, .provider = call->provider};
+    *t = (struct transfer){.builder = call->builder,
+                           .progress = call->progress,
+                           .ctx = call->ctx,
+                           .provider = call->provider,
+                           .report = call->report};
     t->n_items = call->request->n_items;
     memcpy(t->model, call->model.data, MIN(call->model.len, sizeof(t->model) - 1));
     if (t->n_items > 0) {
@@ -38,6 +45,11 @@ struct transfer *upstream_start(struct upstream *u UNUSED, const struct upstream
 }
 
 void upstream_hint(struct transfer *t UNUSED, const void *first UNUSED, const void *second UNUSED) {}
+
+uint64_t upstream_now(const struct upstream *u UNUSED)
+{
+    return 1;
+}
 
 void upstream_cancel(struct transfer *t)
 {
@@ -62,11 +74,19 @@ static UNUSED void finish(struct transfer *t)
     t->progress(t->ctx);
 }
 
+static UNUSED void fail_as(struct transfer *t, enum fault_kind kind)
+{
+    struct fault f = {.kind = kind};
+    api_error_set(&f.error, 502, API_UPSTREAM, "scripted", NULL, "%s", fault_name(kind));
+    llm_builder_fail(t->builder, &f);
+    t->progress(t->ctx);
+}
+
 static UNUSED void fail_with(struct transfer *t, int status)
 {
-    struct api_error e;
-    api_error_set(&e, status, API_UPSTREAM, "upstream_error", NULL, "scripted");
-    llm_builder_fail(t->builder, &e);
+    struct fault f = {.kind = FAULT_OVERLOADED};
+    api_error_set(&f.error, status, API_UPSTREAM, "upstream_error", NULL, "scripted");
+    llm_builder_fail(t->builder, &f);
     t->progress(t->ctx);
 }
 

@@ -136,7 +136,7 @@ static void random_call(struct llm_builder *b, struct buf *texts, bool terminals
     struct bytes text = bytes_of(piece, len), extra = pick(8) ? none : BYTES("\"logprobs\":{}");
     enum llm_part_kind kind = (enum llm_part_kind)pick(4);
     bool ended = b->log->ended;
-    struct api_error e;
+    struct fault f = {.kind = FAULT_OVERLOADED};
     switch (pick(terminals ? 20 : 17)) {
     case 0:
     case 1:
@@ -166,8 +166,8 @@ static void random_call(struct llm_builder *b, struct buf *texts, bool terminals
         llm_builder_finish(b, (enum llm_finish)pick(4));
         break;
     case 18:
-        api_error_set(&e, 502, API_UPSTREAM, "test", NULL, "No more.");
-        llm_builder_fail(b, &e);
+        api_error_set(&f.error, 502, API_UPSTREAM, "test", NULL, "No more.");
+        llm_builder_fail(b, &f);
         break;
     case 19:
         llm_builder_cancel(b);
@@ -411,11 +411,11 @@ START_TEST(test_terminals)
     check_log(&l);
     llm_log_free(&l);
 
-    struct api_error e;
-    api_error_set(&e, 429, API_RATE, "rate_limit_exceeded", NULL, "Slower.");
+    struct fault f = {.kind = FAULT_RATE_LIMITED};
+    api_error_set(&f.error, 429, API_RATE, "rate_limit_exceeded", NULL, "Slower.");
     log_setup(&l, &b, 1 << 20);
     llm_builder_usage(&b, &(struct llm_usage){.input_tokens = 9});
-    llm_builder_fail(&b, &e);
+    llm_builder_fail(&b, &f);
     expect_log(&l, "created\nin_progress\nfailed 429 rate_limit_exceeded\n");
     ck_assert_int_eq(l.end.usage.input_tokens, 9);
     ck_assert_str_eq(l.end.error.message, "Slower.");
@@ -423,10 +423,46 @@ START_TEST(test_terminals)
 }
 END_TEST
 
+/* An attempt's builder: nothing of the end is in the log before it is committed. */
+START_TEST(test_outcome_waits)
+{
+    struct llm_log l;
+    struct llm_builder b;
+    struct fault f = {.kind = FAULT_RATE_LIMITED};
+    api_error_set(&f.error, 429, API_RATE, "rate_limit_exceeded", NULL, "Slower.");
+    log_setup(&l, &b, 1 << 20);
+    b.keeps_outcome = true;
+    llm_builder_start(&b);
+    llm_builder_usage(&b, &(struct llm_usage){.input_tokens = 9});
+    llm_builder_commit(&b); /* nothing to commit */
+    llm_builder_fail(&b, &f);
+    ck_assert_int_eq(b.outcome, LLM_FAILED);
+    ck_assert_int_eq(b.fault, FAULT_RATE_LIMITED);
+    llm_builder_delta(&b, LLM_PART_TEXT, BYTES("late"), none);
+    llm_builder_finish(&b, LLM_FINISH_STOP);
+    expect_log(&l, "created\nin_progress\n");
+    ck_assert(!llm_builder_begun(&b));
+
+    llm_builder_again(&b);
+    ck_assert(!llm_builder_ended(&b));
+    ck_assert(!l.end.usage.set);
+    llm_builder_delta(&b, LLM_PART_TEXT, BYTES("t"), none);
+    ck_assert(llm_builder_begun(&b));
+    llm_builder_fail(&b, &f);
+    ck_assert(!l.ended);
+    llm_builder_commit(&b);
+    llm_builder_commit(&b);
+    ck_assert_int_eq(l.terminal, LLM_EV_FAILED);
+    ck_assert(llm_log_item(&l, 0)->cut);
+    check_log(&l);
+    llm_log_free(&l);
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {
-        test_any_sequence,        test_every_ceiling, test_too_many, test_plain_text,
-        test_reasoning_then_text, test_calls,         test_cut,      test_terminals};
+    const TTest *const tests[] = {test_any_sequence, test_every_ceiling,       test_too_many,
+                                  test_plain_text,   test_reasoning_then_text, test_calls,
+                                  test_cut,          test_terminals,           test_outcome_waits};
     return run_tests("llm_builder", tests, ARRAY_LEN(tests));
 }

@@ -147,7 +147,7 @@ START_TEST(test_weights)
     for (int i = 0; i < 4000; i++) {
         struct call *c = call_of(&cfg->keys[0], "{\"model\":\"fast\",\"input\":\"x\"}");
         ck_assert_int_eq(stage_route(&pipeline, c), STAGE_OK);
-        hits[c->target->provider == &cfg->providers[1]]++;
+        hits[c->plan.targets[0].provider == &cfg->providers[1]]++;
         call_free(c);
     }
     ck_assert_uint_gt(hits[0], 2800);

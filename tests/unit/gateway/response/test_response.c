@@ -39,11 +39,12 @@ static void sink_end(struct event_sink *s)
 static struct response *started(void)
 {
     struct llm_request request = {0};
-    struct upstream_call call = {.request = &request, .provider = &cfg->providers[0], .model = BYTES("m")};
+    const struct attempt_target target = {.provider = &cfg->providers[0], .model = BYTES("m")};
+    const struct attempt_plan plan = {.targets = &target, .n_targets = 1, .request = &request};
     const struct llm_log_head head = {.model = BYTES("m")};
     struct response *r = response_new(&pool, &cfg->keys[0], &head);
     ck_assert_ptr_nonnull(r);
-    response_start(r, &call);
+    response_start(r, &plan);
     return r;
 }
 

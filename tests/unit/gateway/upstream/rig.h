@@ -43,19 +43,19 @@ static void words_decoder_free(struct llm_decoder *d)
 
 static void words_end(struct llm_decoder *d)
 {
-    struct api_error e;
-    api_error_set(&e, 502, API_UPSTREAM, "upstream_truncated", NULL, "no end");
+    struct fault f = {.kind = FAULT_TRUNCATED};
+    api_error_set(&f.error, 502, API_UPSTREAM, "upstream_truncated", NULL, "no end");
     if (d->finished)
         llm_builder_finish(d->builder, LLM_FINISH_STOP);
     else
-        llm_builder_fail(d->builder, &e);
+        llm_builder_fail(d->builder, &f);
 }
 
 /* "finish": the answer is whole, its end may follow; "end": the end; "bad": an error; anything else is text.
  */
 static void words_decode_event(struct llm_decoder *d, struct bytes name, struct bytes data)
 {
-    struct api_error e;
+    struct fault f = {.kind = FAULT_INVALID_RESPONSE};
     (void)name;
     if (bytes_is(data, "finish")) {
         d->finished = true;
@@ -63,8 +63,8 @@ static void words_decode_event(struct llm_decoder *d, struct bytes name, struct 
         d->finished = true;
         words_end(d);
     } else if (bytes_is(data, "bad")) {
-        api_error_set(&e, 502, API_UPSTREAM, "upstream_invalid_response", NULL, "bad");
-        llm_builder_fail(d->builder, &e);
+        api_error_set(&f.error, 502, API_UPSTREAM, "upstream_invalid_response", NULL, "bad");
+        llm_builder_fail(d->builder, &f);
     } else if (data.len > 0) {
         llm_builder_delta(d->builder, LLM_PART_TEXT, data, BYTES(""));
     }
@@ -76,10 +76,11 @@ static void words_decode_answer(struct llm_decoder *d, struct bytes body)
     llm_builder_finish(d->builder, LLM_FINISH_STOP);
 }
 
-static void words_decode_error(int status, struct bytes body, struct api_error *ret)
+static void words_decode_error(int status, struct bytes body, struct fault *ret)
 {
-    api_error_set(ret, status, API_UPSTREAM, "said_so", NULL, "%.*s", (int)(body.len < 60 ? body.len : 60),
-                  body.data ? body.data : "");
+    ret->kind = FAULT_OVERLOADED;
+    api_error_set(&ret->error, status, API_UPSTREAM, "said_so", NULL, "%.*s",
+                  (int)(body.len < 60 ? body.len : 60), body.data ? body.data : "");
 }
 
 static const struct dialect words = {
@@ -111,6 +112,7 @@ struct ask {
     struct rig *rig;
     struct llm_log log;
     struct llm_builder builder;
+    struct upstream_report report;
     struct transfer *transfer;
     unsigned told;
     uint32_t told_count; /* the log's count when last told */
@@ -192,7 +194,8 @@ static void ask_progress(void *ctx)
     ck_assert_ptr_nonnull(a->transfer); /* never from inside upstream_start */
     a->told++;
     a->told_count = a->log.count;
-    a->ended = a->log.ended;
+    a->ended = llm_builder_ended(&a->builder);
+    llm_builder_commit(&a->builder);
     if (a->ended)
         a->transfer = NULL;
     if (a->on_progress)
@@ -206,10 +209,14 @@ static inline void ask_start_model(struct ask *a, struct rig *r, struct bytes mo
     a->rig = r;
     ck_assert_int_eq(llm_log_init(&a->log, &head, r->cfg.limits.max_response_bytes), ERR_OK);
     llm_builder_init(&a->builder, &a->log);
+    a->builder.keeps_outcome = true;
+    llm_builder_start(&a->builder);
     struct upstream_call call = {.provider = &r->provider,
                                  .model = model,
                                  .request = &r->request,
-                                 .request_id = BYTES("req_42"),
+                                 .request_id = "req_42",
+                                 .response_id = "resp_1",
+                                 .report = &a->report,
                                  .builder = &a->builder,
                                  .progress = ask_progress,
                                  .ctx = a};

@@ -202,11 +202,11 @@ END_TEST
 START_TEST(test_failed)
 {
     struct client c;
-    struct api_error e;
+    struct fault f = {.kind = FAULT_TRUNCATED};
     setup(&c);
     text(&c, "t");
-    api_error_set(&e, 502, API_UPSTREAM, "upstream_truncated", NULL, "Cut.");
-    llm_builder_fail(&c.builder, &e);
+    api_error_set(&f.error, 502, API_UPSTREAM, "upstream_truncated", NULL, "Cut.");
+    llm_builder_fail(&c.builder, &f);
     ck_assert(pull(&c));
     expect(&c, ROLE CHUNK("\"content\":\"t\"") "{\"error\":{\"type\":\"upstream_error\",\"code\":\"upstream_"
                                                "truncated\",\"message\":\"Cut.\",\"param\":null}}\n");

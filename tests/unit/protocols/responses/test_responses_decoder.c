@@ -469,35 +469,49 @@ START_TEST(error_bodies)
         const char *body;
         int status;
         const char *code, *message;
+        enum fault_kind kind;
     } cases[] = {
         {400,
          "{\"error\":{\"message\":\"Too "
          "long\",\"type\":\"x\",\"param\":\"input\",\"code\":\"context_length_exceeded\"}}",
-         400, "context_length_exceeded", "Too long"},
-        {400, "{\"error\":\"plain\"}", 400, "upstream_rejected", "plain"},
-        {422, "{\"detail\":\"bad\"}", 422, "upstream_rejected", "bad"},
+         400, "context_length_exceeded", "Too long", FAULT_CONTEXT_TOO_LONG},
+        {400, "{\"error\":\"plain\"}", 400, "upstream_rejected", "plain", FAULT_INVALID_REQUEST},
+        {422, "{\"detail\":\"bad\"}", 422, "upstream_rejected", "bad", FAULT_INVALID_REQUEST},
         {401, "{\"error\":{\"message\":\"Incorrect API key provided: sk-secret\"}}", 502,
-         "upstream_auth_failed", "The provider refused the gateway's credentials (status 401)."},
+         "upstream_auth_failed", "The provider refused the gateway's credentials (status 401).",
+         FAULT_CREDENTIALS},
         {404, "{\"error\":{\"message\":\"no such\",\"code\":\"model_not_found\"}}", 404, "model_not_found",
-         "no such"},
-        {404, "<html>", 502, "upstream_not_found", "The provider answered 404."},
+         "no such", FAULT_MODEL_NOT_FOUND},
+        {404, "<html>", 502, "upstream_not_found", "The provider answered 404.", FAULT_MODEL_NOT_FOUND},
         {429, "{\"error\":{\"message\":\"Quota\",\"code\":\"insufficient_quota\"}}", 429,
-         "insufficient_quota", "Quota"},
-        {429, "", 429, "rate_limit_exceeded", "The provider allows no more requests now."},
-        {500, "<html><body>oops</body></html>", 502, "upstream_error", "The provider answered 500."},
+         "insufficient_quota", "Quota", FAULT_CREDENTIALS},
+        {429, "", 429, "rate_limit_exceeded", "The provider allows no more requests now.",
+         FAULT_RATE_LIMITED},
+        {500, "<html><body>oops</body></html>", 502, "upstream_error", "The provider answered 500.",
+         FAULT_OVERLOADED},
         {503, "{\"error\":{\"message\":\"busy\"}}", 503, "upstream_overloaded",
-         "The provider is overloaded. busy"},
-        {504, "", 504, "upstream_timeout", "The provider gave up (status 504)."},
-        {302, "", 502, "upstream_error", "The provider answered 302."},
+         "The provider is overloaded. busy", FAULT_OVERLOADED},
+        {504, "", 504, "upstream_timeout", "The provider gave up (status 504).", FAULT_TIMEOUT_PROVIDER},
+        {302, "", 502, "upstream_error", "The provider answered 302.", FAULT_INVALID_RESPONSE},
         {500, "[{\"error\":{\"message\":\"in an array\"}}]", 502, "upstream_error",
-         "The provider answered 500. in an array"},
+         "The provider answered 500. in an array", FAULT_OVERLOADED},
+        {402, "{\"error\":{\"message\":\"Insufficient Balance\"}}", 502, "upstream_error",
+         "The provider answered 402. Insufficient Balance", FAULT_CREDENTIALS},
+        {403, "", 502, "upstream_auth_failed", "The provider refused the gateway's credentials (status 403).",
+         FAULT_CREDENTIALS},
+        {408, "", 504, "upstream_timeout", "The provider gave up (status 408).", FAULT_TIMEOUT_PROVIDER},
+        {415, "", 502, "upstream_error", "The provider answered 415.", FAULT_INVALID_REQUEST},
+        {529, "", 503, "upstream_overloaded", "The provider is overloaded.", FAULT_OVERLOADED},
+        {400, "{\"error\":{\"message\":\"no\",\"code\":\"content_filter\"}}", 400, "content_filter", "no",
+         FAULT_CONTENT_FILTER},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct api_error e;
-        dialect_responses.decode_error(cases[i].http, bytes_cstr(cases[i].body), &e);
-        ck_assert_int_eq(e.status, cases[i].status);
-        ck_assert_str_eq(e.code, cases[i].code);
-        ck_assert_str_eq(e.message, cases[i].message);
+        struct fault f;
+        dialect_responses.decode_error(cases[i].http, bytes_cstr(cases[i].body), &f);
+        ck_assert_int_eq(f.error.status, cases[i].status);
+        ck_assert_str_eq(f.error.code, cases[i].code);
+        ck_assert_str_eq(f.error.message, cases[i].message);
+        ck_assert_str_eq(fault_name(f.kind), fault_name(cases[i].kind));
     }
 }
 END_TEST

@@ -189,11 +189,11 @@ START_TEST(ends)
     struct llm_log l;
     struct llm_builder b;
     for (size_t i = 0; i < ARRAY_LEN(failures); i++) {
-        struct api_error e;
+        struct fault f = {.kind = FAULT_OVERLOADED};
         half_a_log(&l, &b);
-        api_error_set(&e, failures[i].status, API_UPSTREAM, failures[i].code, NULL, "m");
-        e.retry_after_s = failures[i].retry_after_s;
-        llm_builder_fail(&b, &e);
+        api_error_set(&f.error, failures[i].status, API_UPSTREAM, failures[i].code, NULL, "m");
+        f.error.retry_after_s = failures[i].retry_after_s;
+        llm_builder_fail(&b, &f);
         last_event(&l, "response.failed", "failed", "incomplete", failures[i].shown);
         llm_log_free(&l);
     }
