@@ -159,10 +159,8 @@ lint() {
     verdict "only gateway/server includes libwebsockets.h" $?
     only_in 'curl/' gateway/upstream
     verdict "only gateway/upstream includes curl/curl.h" $?
-    ! git grep -nE '#include "(protocols|gateway|loadtest)/' -- 'common/*.c' 'common/*.h'
-    verdict "common knows nothing above it" $?
-    ! git grep -nE '#include "(gateway|loadtest)/' -- 'protocols/*.c' 'protocols/*.h'
-    verdict "protocols knows nothing of the gateway" $?
+    tests/arrows.sh build/dev
+    verdict "each room includes and calls only what it may" $?
     git ls-files '*.c' '*.h' | xargs wc -l | awk '$2 != "total" && $1 > 600 {print; long = 1} END {exit long}'
     verdict "no source file has more than 600 lines" $?
     tidy

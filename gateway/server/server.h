@@ -5,6 +5,7 @@
 #include "common/wheel.h"
 #include "gateway/server/door.h"
 #include "gateway/session/exchange.h"
+#include <uv.h>
 
 struct server;
 

@@ -2,9 +2,9 @@
 /* What the files of this room share. */
 #include "common/fsm.h"
 #include "common/log.h"
-#include "protocols/http1/http1_request.h"
 #include "gateway/server/server.h"
 #include "gateway/web/web.h"
+#include "protocols/http1/http1_request.h"
 
 struct lws_context;
 struct lws_vhost;

@@ -7,12 +7,13 @@
 #include "common/log.h"
 #include "common/wheel.h"
 #include "gateway/upstream/demo.h"
-#include "protocols/http1/http1_response.h"
 #include "gateway/upstream/retry_after.h"
 #include "gateway/upstream/upstream.h"
+#include "protocols/http1/http1_response.h"
 #include "protocols/sse/sse.h"
 #include <curl/curl.h>
 #include <sys/socket.h>
+#include <uv.h>
 
 enum {
     ORIGIN_IDLE_EASIES = 64,    /* easy handles kept for the next transfer */

@@ -7,8 +7,8 @@
  * after every batch of appends, `progress` is called, from upstream_tick or a timer, never from inside
  * upstream_start. A transfer logs no terminal, and no created. */
 #include "gateway/config/config.h"
-#include <uv.h>
 
+struct uv_loop_s;
 struct upstream;
 struct transfer;
 
@@ -37,7 +37,7 @@ struct upstream_call {
     void *ctx;
 };
 
-struct upstream *upstream_new(uv_loop_t *loop, const struct config *cfg);
+struct upstream *upstream_new(struct uv_loop_s *loop, const struct config *cfg);
 /* `call` after the work of each event of a provider's socket: clients need not wait until all sockets that
  * are ready in this loop turn have been read. */
 void upstream_after_each(struct upstream *u, void (*call)(void *ctx), void *ctx);

@@ -9,4 +9,4 @@ add_custom_command(
   COMMENT "Embedding gateway/web"
   VERBATIM)
 add_library(sluice_web STATIC ${CMAKE_CURRENT_LIST_DIR}/web.c ${WEB_ASSETS})
-target_link_libraries(sluice_web PRIVATE sluice_options PUBLIC sluice_common)
+target_link_libraries(sluice_web PRIVATE sluice_options sluice_common)

@@ -3,6 +3,7 @@
  * builder the test appends to. Defines upstream_start and upstream_cancel, so that the linker does not look
  * for the real ones. */
 #include "gateway/pipeline/pipeline.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 struct transfer {
