@@ -4,6 +4,7 @@
 #include "common/memory.h"
 #include "gateway/generation.h"
 #include "gateway/process.h"
+#include "gateway/server/server.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -71,6 +72,16 @@ static void abandon_next(struct master *m, const char *reason)
         stop(m, 1);
 }
 
+static void warn_of_descriptors(const struct config *cfg)
+{
+    const uint64_t room = server_room(cfg);
+    if (room < UINT64_MAX / cfg->workers && room * cfg->workers < cfg->limits.max_sessions)
+        LOG_WARN("limits.max_sessions is more than there are descriptors for; raise the limit on open files "
+                 "(ulimit -n, LimitNOFILE) or lower it room=%llu workers=%u max_sessions=%llu",
+                 (unsigned long long)(room * cfg->workers), cfg->workers,
+                 (unsigned long long)cfg->limits.max_sessions);
+}
+
 static struct config *load(const struct master *m)
 {
     struct config *cfg = NULL;
@@ -79,7 +90,10 @@ static struct config *load(const struct master *m)
     enum err e = config_load(m->file, &report, &cfg);
     report_log(buf_bytes(&report));
     buf_free(&report);
-    return e == ERR_OK ? cfg : NULL;
+    if (e != ERR_OK)
+        return NULL;
+    warn_of_descriptors(cfg);
+    return cfg;
 }
 
 /* Takes `cfg` over. */

@@ -103,6 +103,9 @@ const struct config_keydef config_keys[] = {
                "10000 at most"),
     AUTO_LIMIT(max_unauthenticated_per_address, 10000000,
                "the same of one address; auto: half of max_sessions_per_address"),
+    AUTO_LIMIT(reserved_descriptors, 1000000,
+               "descriptors of a worker that clients leave to providers; auto: a quarter of those that the "
+               "system allows, 4096 at most"),
     LIST("listen", CONFIG_MAPS, 1, 64, true, LIST_AT(config, listen, n_listen), "where clients connect"),
     STRING("listen[].address", CONFIG_STRING, 120, true, AT(config_listener, address),
            "IPV4:PORT, [IPV6]:PORT or unix:/PATH; port 0: any free one"),

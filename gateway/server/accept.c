@@ -72,8 +72,8 @@ static void on_pause_over(struct wheel_timer *t)
         accept_start(&s->listeners[i]);
 }
 
-/* Out of descriptors or memory: the sockets stay readable, so looking at them again at once would only burn
- * the CPU. */
+/* Out of descriptors, but for those that providers need, or of memory: the sockets stay readable, so looking
+ * at them again at once would only burn the CPU. */
 static void pause_accepting(struct server *s)
 {
     if (!s->accept_warned)
@@ -92,6 +92,11 @@ static void on_readable(uv_poll_t *p, int status, int events UNUSED)
     if (status < 0)
         return;
     for (int i = 0; i < ACCEPT_BURST; i++) {
+        if (l->server->n_conns >= l->server->room) {
+            errno = EMFILE;
+            pause_accepting(l->server);
+            return;
+        }
         struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
         socklen_t len = sizeof(peer);
         int fd = accept4(l->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);

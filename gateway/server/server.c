@@ -2,6 +2,7 @@
 #include "common/log.h"
 #include "gateway/server/conn.h"
 #include <stdlib.h>
+#include <sys/resource.h>
 
 size_t server_out_max(const struct config *cfg)
 {
@@ -57,6 +58,21 @@ static void init_handles(struct server *s)
     uv_prepare_start(&s->prepare, on_prepare);
 }
 
+uint64_t server_room(const struct config *cfg)
+{
+    /* Besides sockets: the loop's own, the log, what libraries open for a moment; and a crowd that is told
+     * why it is refused. */
+    const uint64_t others = 32, least = 1;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return UINT64_MAX;
+    uint64_t kept = cfg->limits.reserved_descriptors;
+    if (kept == 0)
+        kept = MIN((uint64_t)limit.rlim_cur / 4, UINT64_C(4096));
+    kept += others + cfg->n_listen;
+    return limit.rlim_cur > kept + least ? limit.rlim_cur - kept : least;
+}
+
 static struct server *alloc_server(const struct server_opts *o)
 {
     struct server *s = calloc(1, sizeof(*s));
@@ -65,6 +81,7 @@ static struct server *alloc_server(const struct server_opts *o)
     s->o = *o;
     s->cfg = o->cfg;
     s->n_listeners = o->cfg->n_listen;
+    s->room = server_room(o->cfg);
     s->listeners = calloc(s->n_listeners, sizeof(*s->listeners));
     s->input = malloc(RECEIVE_BUFFER);
     if (!s->listeners || !s->input) {

@@ -29,6 +29,9 @@ void server_drain(struct server *s, uint64_t deadline_ms);
 /* Writes what is there to be written, if many connections have something: for between the events of one loop
  * turn. */
 void server_flush_crowd(struct server *s);
+/* Connections that a worker may have with the descriptors that the system allows it now, when those that
+ * providers need are left to them. */
+uint64_t server_room(const struct config *cfg);
 /* Connections still open. */
 size_t server_connections(const struct server *s);
 /* Closes everything that is left (1012): every session and exchange is gone when it returns; the sockets, and

@@ -59,6 +59,7 @@ struct server {
     struct list doomed; /* to be closed at the end of the turn */
     struct list gone;   /* socket closed: to be freed at the beginning of the next */
     size_t n_conns;
+    uint64_t room; /* for so many there are descriptors */
     unsigned n_marked;  /* put into `dirty` since the last flush */
     unsigned n_refused; /* that are being told so */
     uint64_t refusals;  /* connections that the door did not let in, since the start */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import http from 'node:http';
+import net from 'node:net';
 import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it } from 'node:test';
@@ -263,6 +264,41 @@ describe('descriptors', () => {
         await limit(open + 100);
         for (const c of await Promise.all(waiting)) await c.end();
         await gw.stop();
+    });
+});
+
+describe('descriptors of providers', () => {
+    it('are not taken by strangers; a limit that max_sessions cannot be met with is said', async () => {
+        const { gw, provider, stop } = await startStack({
+            config: { workers: 1, limits: { max_sessions_per_address: 1000, max_unauthenticated_per_address: 1000 } },
+            scripts: { held: { tokens: 5, hold: 2 } },
+        });
+        await promisify(execFile)('prlimit', ['--pid', `${gw.pid}`, '--nofile=150:']);
+        const since = gw.mark();
+        await gw.reload();
+        await gw.waitLog(/limits\.max_sessions is more than there are descriptors for.* room=\d+ workers=1 max_sessions=100000/, { since });
+        const client = await rawWS(gw);
+        const strangers = [];
+        const connect = () => {
+            const s = net.connect(gw.ports.http, '127.0.0.1');
+            s.on('error', () => {});
+            strangers.push(s);
+        };
+        for (let i = 0; i < 200; i++) connect();
+        await gw.waitLog(/msg="accept" error="Too many open files"/, { since });
+        // Sixteen answers at once, each over a connection of its own.
+        for (let i = 0; i < 16; i++) client.send({ type: 'response.create', stream_id: `lane-${i}`, model: 'held', input: 'x' });
+        for (let i = 0; i < 16; i++) (await provider.next()).release();
+        for (let done = 0; done < 16; ) {
+            const e = await client.next();
+            assert.notEqual(e.type, 'response.failed', JSON.stringify(e));
+            assert.notEqual(e.type, 'error', JSON.stringify(e));
+            done += e.type === 'response.completed';
+        }
+        for (const s of strangers) s.destroy();
+        await client.end();
+        await (await rawWS(gw)).end();
+        await stop();
     });
 });
 
