@@ -1,5 +1,6 @@
 #include "gateway/children.h"
 #include "common/log.h"
+#include "gateway/control.h"
 #include "gateway/process.h"
 #include "gateway/server/server.h"
 #include "gateway/worker.h"
@@ -31,11 +32,12 @@ static void take_signals(const struct forker *f)
     (void)sigprocmask(SIG_SETMASK, &f->mask, NULL);
 }
 
-static _Noreturn void run_worker(const struct forker *f, const struct worker_place *place, int ready_fd)
+static _Noreturn void run_worker(const struct forker *f, const struct worker_place *place, int ready_fd,
+                                 int control_fd)
 {
     struct worker_place p = *place;
     struct door *door = f->door;
-    int life_fd = f->life_fd, code = 1;
+    int code = 1;
     size_t n = p.cfg->n_listen;
     char role[32];
     (void)snprintf(role, sizeof(role), "worker-%u", p.slot);
@@ -50,7 +52,7 @@ static _Noreturn void run_worker(const struct forker *f, const struct worker_pla
         socket_set_fds(p.sockets, p.slot, fds);
         memcpy(keep, fds, n * sizeof(*fds));
         keep[n] = ready_fd;
-        keep[n + 1] = life_fd;
+        keep[n + 1] = control_fd;
         process_close_others(keep, n + 2);
         f->forget(f->master, p.cfg);
         door_set_limits(door, p.cfg);
@@ -60,7 +62,7 @@ static _Noreturn void run_worker(const struct forker *f, const struct worker_pla
                                       .listen_fds = fds,
                                       .door = door,
                                       .ready_fd = ready_fd,
-                                      .master_fd = life_fd};
+                                      .control_fd = control_fd};
         code = worker_run(&o);
         free(fds);
     }
@@ -69,7 +71,7 @@ static _Noreturn void run_worker(const struct forker *f, const struct worker_pla
     exit(code);
 }
 
-/* After the fork: the parent's part. */
+/* After the fork: the parent's part. The child has the other end. */
 static pid_t keep_read_end(pid_t pid, const int ends[2], int *ret_fd)
 {
     int saved = errno;
@@ -82,14 +84,18 @@ static pid_t keep_read_end(pid_t pid, const int ends[2], int *ret_fd)
     return pid;
 }
 
-pid_t child_worker(const struct forker *f, const struct worker_place *p, int *ret_ready_fd)
+pid_t child_worker(const struct forker *f, const struct worker_place *p, int *ret_ready_fd,
+                   int *ret_control_fd)
 {
-    int ready[2];
+    int ready[2], control[2];
     if (pipe2(ready, O_CLOEXEC | O_NONBLOCK) != 0)
         return -1;
+    if (control_open(control) != ERR_OK)
+        return keep_read_end(-1, ready, ret_ready_fd);
     pid_t pid = fork();
     if (pid == 0)
-        run_worker(f, p, ready[1]);
+        run_worker(f, p, ready[1], control[1]);
+    (void)keep_read_end(pid, control, ret_control_fd);
     return keep_read_end(pid, ready, ret_ready_fd);
 }
 

@@ -10,7 +10,6 @@
 /* What the children of one master have in common. */
 struct forker {
     struct door *door;
-    int life_fd;   /* closed at its other end when the master is gone */
     sigset_t mask; /* of signals, as a child shall have it */
     /* In a child: frees the master's memory, but for the door and the configuration that the child uses. */
     void (*forget)(void *master, const struct config *keep);
@@ -26,8 +25,9 @@ struct worker_place {
 };
 
 /* The child's pid, or -1 (errno). *ret_ready_fd gives one byte when it serves, and ends when
- * it accepts no more or dies. */
-pid_t child_worker(const struct forker *f, const struct worker_place *p, int *ret_ready_fd);
+ * it accepts no more or dies; what it is told goes to *ret_control_fd (control.h). */
+pid_t child_worker(const struct forker *f, const struct worker_place *p, int *ret_ready_fd,
+                   int *ret_control_fd);
 /* A child that looks at the certificates and exits with 0 if all is well; else with 1, and *ret_report_fd
  * gives the reasons, at most a pipe full. The master itself must never start OpenSSL, because what it starts
  * its workers inherit. -1: errno. */

@@ -1,5 +1,6 @@
 #include "gateway/generation.h"
 #include "common/log.h"
+#include "gateway/control.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -46,7 +47,7 @@ struct generation *generation_new(unsigned number, struct config *cfg)
     g->n_slots = cfg->workers;
     g->report_fd = -1;
     for (unsigned i = 0; i < g->n_slots; i++)
-        slots[i].ready_fd = -1;
+        slots[i].ready_fd = slots[i].control_fd = slots[i].covered_by = -1;
     return g;
 }
 
@@ -98,7 +99,7 @@ enum err generation_spawn(struct generation *g, unsigned slot, const struct fork
         return ERR_LIMIT;
     const struct worker_place place = {
         .cfg = g->cfg, .sockets = &g->sockets, .slot = slot, .column = column, .generation = g->number};
-    pid_t pid = child_worker(f, &place, &s->ready_fd);
+    pid_t pid = child_worker(f, &place, &s->ready_fd, &s->control_fd);
     if (pid < 0) {
         LOG_ERROR("cannot fork slot=%u generation=%u reason=\"%s\"", slot, g->number, strerror(errno));
         return ERR_IO;
@@ -135,6 +136,46 @@ enum err generation_start(struct generation *g, const struct forker *f, struct c
     for (unsigned i = 0; i < g->n_slots && e == ERR_OK; i++)
         e = generation_spawn(g, i, f, c, now);
     return e;
+}
+
+static int find_helper(const struct generation *g)
+{
+    for (unsigned i = 0; i < g->n_slots; i++)
+        if (g->slots[i].ready)
+            return (int)i;
+    return -1;
+}
+
+static void cover(struct generation *g, unsigned slot, int helper)
+{
+    struct control_message m = {.verb = CONTROL_COVER, .slot = slot, .n_fds = g->sockets.n};
+    if (helper < 0 || m.n_fds > CONTROL_FDS_MAX)
+        return;
+    socket_set_fds(&g->sockets, slot, m.fds);
+    if (control_send(g->slots[helper].control_fd, &m) != ERR_OK)
+        return;
+    g->slots[slot].covered_by = helper;
+    LOG_INFO("worker covers another slot=%d generation=%u other=%u", helper, g->number, slot);
+}
+
+static void uncover(struct generation *g, unsigned slot)
+{
+    const struct control_message m = {.verb = CONTROL_UNCOVER, .slot = slot};
+    /* Not heard: it goes on, beside the slot's own, which harms nobody. */
+    if (control_send(g->slots[g->slots[slot].covered_by].control_fd, &m) != ERR_OK)
+        LOG_WARN("worker was not told slot=%d generation=%u", g->slots[slot].covered_by, g->number);
+    g->slots[slot].covered_by = -1;
+}
+
+void generation_cover(struct generation *g)
+{
+    for (unsigned i = 0; i < g->n_slots; i++) {
+        struct worker_slot *s = &g->slots[i];
+        if (!s->ready && s->covered_by < 0)
+            cover(g, i, find_helper(g));
+        else if (s->ready && s->covered_by >= 0)
+            uncover(g, i);
+    }
 }
 
 void generation_read_ready(struct worker_slot *s)
@@ -231,6 +272,10 @@ void generation_worker_died(struct generation *g, struct worker_slot *s, int sta
     else
         LOG_INFO("worker ended slot=%u generation=%u pid=%d", slot, g->number, (int)s->pid);
     close_fd(&s->ready_fd);
+    close_fd(&s->control_fd);
+    for (unsigned i = 0; i < g->n_slots; i++)
+        if (g->slots[i].covered_by == (int)slot)
+            g->slots[i].covered_by = -1;
     door_reclaim(f->door, s->column);
     c->used[s->column] = false;
     s->pid = 0;

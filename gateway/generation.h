@@ -15,6 +15,8 @@ enum generation_state {
 struct worker_slot {
     pid_t pid;       /* 0: none */
     int ready_fd;    /* open until it accepts no more; -1 */
+    int control_fd;  /* to tell it things; -1 */
+    int covered_by;  /* the slot that takes its connections meanwhile; -1: none */
     bool ready;      /* serves */
     unsigned column; /* at the door, while there is a pid */
     uint64_t started_ms;
@@ -64,6 +66,9 @@ enum err generation_start(struct generation *g, const struct forker *f, struct c
 /* Forks one worker into an empty slot. ERR_IO, ERR_LIMIT. */
 enum err generation_spawn(struct generation *g, unsigned slot, const struct forker *f, struct columns *c,
                           uint64_t now) MUST_USE;
+/* Sees to it that somebody takes the connections of slots whose workers do not serve: what has queued on
+ * their sockets, and what the kernel goes on to send there. For a generation that serves. */
+void generation_cover(struct generation *g);
 /* Reads the slot's ready_fd. */
 void generation_read_ready(struct worker_slot *s);
 /* All slots serve. */

@@ -26,7 +26,6 @@ struct master {
     struct generation *next;    /* being checked or started */
     unsigned numbers;
     int signal_fd;
-    int life_fd; /* the end that only the master has */
     bool stopping;
     bool reload_wanted;
     int status;
@@ -284,8 +283,10 @@ static uint64_t tend(struct master *m, uint64_t now)
             generation_signal(g, SIGKILL);
             g->deadline_ms = now + RETRY_MS;
         }
-        if (g == m->current)
+        if (g == m->current) {
             tend_slots(m, g, now, &due);
+            generation_cover(g);
+        }
         if (g != m->current || !g->announced)
             earlier(&due, g->deadline_ms);
     }
@@ -321,7 +322,6 @@ static void wait_for_events(struct master *m, uint64_t due, uint64_t now)
 
 static bool open_master(struct master *m, const struct config *cfg)
 {
-    int life[2];
     sigset_t mine;
     (void)signal(SIGPIPE, SIG_IGN);
     (void)sigemptyset(&mine);
@@ -329,10 +329,8 @@ static bool open_master(struct master *m, const struct config *cfg)
     (void)sigaddset(&mine, SIGHUP);
     (void)sigaddset(&mine, SIGINT);
     (void)sigaddset(&mine, SIGTERM);
-    if (sigprocmask(SIG_BLOCK, &mine, &m->forker.mask) != 0 || pipe2(life, O_CLOEXEC) != 0)
+    if (sigprocmask(SIG_BLOCK, &mine, &m->forker.mask) != 0)
         return false;
-    m->forker.life_fd = life[0];
-    m->life_fd = life[1];
     m->signal_fd = signalfd(-1, &mine, SFD_CLOEXEC | SFD_NONBLOCK);
     m->columns.n = MIN(MAX(cfg->workers * 4, 16U), (unsigned)COLUMNS_MAX);
     m->forker.door = door_create(m->columns.n, MAX(cfg->limits.max_sessions, DOOR_ROOM));
@@ -341,17 +339,15 @@ static bool open_master(struct master *m, const struct config *cfg)
 
 static void close_master(struct master *m)
 {
-    const int fds[] = {m->signal_fd, m->life_fd, m->forker.life_fd};
-    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
-        if (fds[i] >= 0)
-            (void)close(fds[i]);
+    if (m->signal_fd >= 0)
+        (void)close(m->signal_fd);
     door_destroy(m->forker.door);
 }
 
 int master_run(const char *config_file)
 {
-    struct master m = {.file = config_file, .signal_fd = -1, .life_fd = -1};
-    m.forker = (struct forker){.life_fd = -1, .forget = forget, .master = &m};
+    struct master m = {.file = config_file, .signal_fd = -1};
+    m.forker = (struct forker){.forget = forget, .master = &m};
     list_init(&m.generations);
     log_set_role("master");
     process_raise_files();

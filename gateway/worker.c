@@ -2,6 +2,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "gateway/control.h"
 #include "gateway/server/server.h"
 #include <signal.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@ struct worker {
     size_t connections;    /* open, as last seen */
     bool busy, resting;
     uv_signal_t sigterm;
-    uv_poll_t master;
+    uv_poll_t control;
     bool draining, stopping;
 };
 
@@ -60,8 +61,8 @@ static void stop(struct worker *w)
     uv_close((uv_handle_t *)&w->drain_timer, NULL);
     uv_close((uv_handle_t *)&w->rest_timer, NULL);
     uv_close((uv_handle_t *)&w->sigterm, NULL);
-    if (w->opts->master_fd >= 0)
-        uv_close((uv_handle_t *)&w->master, NULL);
+    if (w->opts->control_fd >= 0)
+        uv_close((uv_handle_t *)&w->control, NULL);
 }
 
 static void on_rest(uv_timer_t *t)
@@ -134,11 +135,29 @@ static void on_sigterm(uv_signal_t *s, int signum UNUSED)
     drain(s->data);
 }
 
-static void on_master(uv_poll_t *p, int status UNUSED, int events UNUSED)
+static void obey(struct worker *w, const struct control_message *m)
 {
+    if (m->verb == CONTROL_COVER && m->n_fds == w->opts->cfg->n_listen && w->server)
+        server_cover(w->server, m->slot, m->fds);
+    else
+        for (size_t i = 0; i < m->n_fds; i++)
+            (void)close(m->fds[i]);
+    if (m->verb == CONTROL_UNCOVER && w->server)
+        server_uncover(w->server, m->slot);
+}
+
+static void on_control(uv_poll_t *p, int status UNUSED, int events UNUSED)
+{
+    struct worker *w = p->data;
+    struct control_message m;
+    enum err e;
+    while ((e = control_receive(w->opts->control_fd, &m)) == ERR_OK)
+        obey(w, &m);
+    if (e == ERR_AGAIN)
+        return;
     uv_poll_stop(p);
     LOG_WARN("worker draining reason=\"the master is gone\"");
-    drain(p->data);
+    drain(w);
 }
 
 static void init_handles(struct worker *w)
@@ -151,10 +170,10 @@ static void init_handles(struct worker *w)
     w->resting = true;
     w->wheel_due = UINT64_MAX;
     uv_signal_start(&w->sigterm, on_sigterm, SIGTERM);
-    if (w->opts->master_fd >= 0) {
-        uv_poll_init(&w->loop, &w->master, w->opts->master_fd);
-        w->master.data = w;
-        uv_poll_start(&w->master, UV_READABLE | UV_DISCONNECT, on_master);
+    if (w->opts->control_fd >= 0) {
+        uv_poll_init(&w->loop, &w->control, w->opts->control_fd);
+        w->control.data = w;
+        uv_poll_start(&w->control, UV_READABLE | UV_DISCONNECT, on_control);
     }
 }
 

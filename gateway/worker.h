@@ -10,8 +10,8 @@ struct worker_opts {
     unsigned door_slot;
     const int *listen_fds; /* this slot's, one for each cfg->listen */
     struct door *door;
-    int ready_fd;  /* one byte is written when it serves; closed when it accepts no more. -1: none */
-    int master_fd; /* readable or closed when the master is gone: drain then. -1: none */
+    int ready_fd;   /* one byte is written when it serves; closed when it accepts no more. -1: none */
+    int control_fd; /* what the master says; closed when it is gone: drain then. -1: none */
 };
 
 /* Runs until drained by SIGTERM (or the master's death); the exit status. */

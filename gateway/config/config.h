@@ -101,7 +101,7 @@ struct config {
         uint64_t max_unauthenticated; /* of these, connections of which nothing has authenticated yet */
         uint64_t max_unauthenticated_per_address;
         uint64_t reserved_descriptors; /* of a worker, that clients leave to connections to providers */
-        uint64_t max_handshakes; /* TLS handshakes under way, all workers */
+        uint64_t max_handshakes;       /* TLS handshakes under way, all workers */
         uint64_t max_handshakes_per_address;
         uint64_t max_handshakes_per_second; /* begun */
         uint64_t max_handshakes_per_second_per_address;

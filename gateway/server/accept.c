@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -65,11 +66,29 @@ static void take(struct listener *l, int fd, struct bytes address)
         conn_arm(c);
 }
 
+static void on_readable(uv_poll_t *p, int status, int events);
+
+static void start_all(struct server *s)
+{
+    LIST_EACH(&s->acceptors, node)
+    {
+        uv_poll_start(&CONTAINER_OF(node, struct acceptor, node)->poll, UV_READABLE, on_readable);
+    }
+}
+
+static void stop_all(struct server *s)
+{
+    LIST_EACH(&s->acceptors, node)
+    {
+        uv_poll_stop(&CONTAINER_OF(node, struct acceptor, node)->poll);
+    }
+}
+
 static void on_pause_over(struct wheel_timer *t)
 {
     struct server *s = CONTAINER_OF(t, struct server, accept_pause);
-    for (size_t i = 0; s->phase == SERVER_SERVING && i < s->n_listeners; i++)
-        accept_start(&s->listeners[i]);
+    if (s->phase == SERVER_SERVING)
+        start_all(s);
 }
 
 /* Out of descriptors, but for those that providers need, or of memory: the sockets stay readable, so looking
@@ -79,8 +98,7 @@ static void pause_accepting(struct server *s)
     if (!s->accept_warned)
         LOG_WARN("accept error=\"%s\" pause_ms=%d", strerror(errno), ACCEPT_PAUSE_MS);
     s->accept_warned = true;
-    for (size_t i = 0; i < s->n_listeners; i++)
-        uv_poll_stop(&s->listeners[i].poll);
+    stop_all(s);
     s->accept_pause.fire = on_pause_over;
     wheel_arm(s->o.wheel, &s->accept_pause, server_now(s), ACCEPT_PAUSE_MS);
     s->timer_armed = true;
@@ -88,7 +106,8 @@ static void pause_accepting(struct server *s)
 
 static void on_readable(uv_poll_t *p, int status, int events UNUSED)
 {
-    struct listener *l = p->data;
+    const struct acceptor *a = p->data;
+    struct listener *l = a->listener;
     if (status < 0)
         return;
     for (int i = 0; i < ACCEPT_BURST; i++) {
@@ -99,7 +118,7 @@ static void on_readable(uv_poll_t *p, int status, int events UNUSED)
         }
         struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
         socklen_t len = sizeof(peer);
-        int fd = accept4(l->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(a->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             l->server->accept_warned = false;
             take(l, fd, peer_address(&peer));
@@ -112,14 +131,81 @@ static void on_readable(uv_poll_t *p, int status, int events UNUSED)
     }
 }
 
-void accept_start(struct listener *l)
+static struct acceptor *open_one(struct listener *l, int fd)
 {
-    uv_poll_start(&l->poll, UV_READABLE, on_readable);
+    struct server *s = l->server;
+    struct acceptor *a = calloc(1, sizeof(*a));
+    if (!a || uv_poll_init(s->o.loop, &a->poll, fd) != 0) {
+        free(a);
+        return NULL;
+    }
+    a->poll.data = a;
+    list_init(&a->node);
+    a->listener = l;
+    a->fd = fd;
+    list_append(&s->acceptors, &a->node);
+    if (!wheel_armed(&s->accept_pause))
+        uv_poll_start(&a->poll, UV_READABLE, on_readable);
+    return a;
+}
+
+static void on_closed(uv_handle_t *h)
+{
+    struct acceptor *a = h->data;
+    if (a->borrowed)
+        (void)close(a->fd);
+    free(a);
+}
+
+static void close_one(struct acceptor *a)
+{
+    list_remove(&a->node);
+    uv_close((uv_handle_t *)&a->poll, on_closed);
+}
+
+enum err accept_open(struct server *s)
+{
+    for (size_t i = 0; i < s->n_listeners; i++)
+        if (!open_one(&s->listeners[i], s->listeners[i].fd))
+            return ERR_NOMEM;
+    return ERR_OK;
 }
 
 void accept_stop(struct server *s)
 {
     wheel_cancel(s->o.wheel, &s->accept_pause);
-    for (size_t i = 0; i < s->n_listeners; i++)
-        uv_poll_stop(&s->listeners[i].poll);
+    stop_all(s);
+}
+
+void accept_close(struct server *s)
+{
+    LIST_EACH(&s->acceptors, node)
+    {
+        close_one(CONTAINER_OF(node, struct acceptor, node));
+    }
+}
+
+void server_cover(struct server *s, unsigned slot, const int *fds)
+{
+    for (size_t i = 0; i < s->n_listeners; i++) {
+        /* A Unix socket is everybody's already. */
+        const bool wanted = s->phase == SERVER_SERVING && s->listeners[i].cfg->host;
+        struct acceptor *a = wanted ? open_one(&s->listeners[i], fds[i]) : NULL;
+        if (a) {
+            a->borrowed = true;
+            a->slot = slot;
+        } else {
+            (void)close(fds[i]);
+        }
+    }
+}
+
+void server_uncover(struct server *s, unsigned slot)
+{
+    LIST_EACH(&s->acceptors, node)
+    {
+        struct acceptor *a = CONTAINER_OF(node, struct acceptor, node);
+        if (a->borrowed && a->slot == slot)
+            close_one(a);
+    }
 }

@@ -27,8 +27,7 @@ static void take_down(uv_timer_t *t)
             c->ops->kill(c->link);
     }
     flush_reap(s);
-    for (size_t i = 0; i < s->n_listeners; i++)
-        uv_close((uv_handle_t *)&s->listeners[i].poll, NULL);
+    accept_close(s);
     uv_close((uv_handle_t *)&s->prepare, NULL);
     uv_close((uv_handle_t *)&s->again, NULL);
     uv_close((uv_handle_t *)&s->last, NULL);
@@ -49,12 +48,6 @@ static void init_handles(struct server *s)
     uv_idle_init(s->o.loop, &s->again);
     uv_timer_init(s->o.loop, &s->last);
     s->prepare.data = s->again.data = s->last.data = s;
-    for (size_t i = 0; i < s->n_listeners; i++) {
-        struct listener *l = &s->listeners[i];
-        uv_poll_init(s->o.loop, &l->poll, l->fd);
-        l->poll.data = l;
-        accept_start(l);
-    }
     uv_prepare_start(&s->prepare, on_prepare);
 }
 
@@ -96,6 +89,7 @@ static struct server *alloc_server(const struct server_opts *o)
         s->listeners[i].fd = o->listen_fds[i];
         s->listeners[i].ops = o->cfg->listen[i].tls ? &link_tls : &link_plain;
     }
+    list_init(&s->acceptors);
     list_init(&s->conns);
     list_init(&s->dirty);
     list_init(&s->doomed);
@@ -137,8 +131,10 @@ struct server *server_new(const struct server_opts *o)
     struct server *s = alloc_server(o);
     if (!s)
         return NULL;
-    if (link_tls_open(s) != ERR_OK) {
-        LOG_ERROR("server libwebsockets does not start");
+    if (link_tls_open(s) != ERR_OK || accept_open(s) != ERR_OK) {
+        LOG_ERROR("server libwebsockets or its sockets do not start");
+        accept_close(s);
+        uv_run(s->o.loop, UV_RUN_NOWAIT);
         destroy_context(s, UV_RUN_NOWAIT);
         free_all(s);
         return NULL;

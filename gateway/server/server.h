@@ -24,6 +24,10 @@ struct server_opts {
 
 /* NULL with a logged reason (bad certificate, no memory). */
 struct server *server_new(const struct server_opts *o);
+/* Takes connections from another slot's sockets too, one for each cfg->listen; takes the descriptors over. */
+void server_cover(struct server *s, unsigned slot, const int *fds);
+/* No longer; what has come from there stays. */
+void server_uncover(struct server *s, unsigned slot);
 /* Accept no more, tell every session (session.going_away), close idle ones; answers in flight may finish. */
 void server_drain(struct server *s, uint64_t deadline_ms);
 /* Writes what is there to be written, if many connections have something: for between the events of one loop

@@ -33,8 +33,17 @@ struct listener {
     const struct link_ops *ops;
     struct lws_vhost *vhost; /* TLS */
     void *ssl_ctx;           /* the vhost's */
+    int fd;                  /* this worker's listening socket */
+};
+
+/* A listening socket that is looked at: a listener's own, or another worker's that is covered for. */
+struct acceptor {
+    struct list node; /* in server->acceptors */
+    struct listener *listener;
     uv_poll_t poll;
     int fd;
+    bool borrowed; /* another slot's: closed here */
+    unsigned slot; /* whose, when borrowed */
 };
 
 enum server_phase { SERVER_SERVING, SERVER_DRAINING, SERVER_CLOSING, SERVER_CLOSED };
@@ -48,6 +57,7 @@ struct server {
     struct lws_context *context; /* NULL without TLS */
     struct listener *listeners;
     size_t n_listeners;
+    struct list acceptors;
     uv_prepare_t prepare;
     uv_idle_t again; /* runs while something is left for the next turn */
     uv_timer_t last; /* server_close's deadline */
@@ -59,7 +69,7 @@ struct server {
     struct list doomed; /* to be closed at the end of the turn */
     struct list gone;   /* socket closed: to be freed at the beginning of the next */
     size_t n_conns;
-    uint64_t room; /* for so many there are descriptors */
+    uint64_t room;      /* for so many there are descriptors */
     unsigned n_marked;  /* put into `dirty` since the last flush */
     unsigned n_refused; /* that are being told so */
     uint64_t refusals;  /* connections that the door did not let in, since the start */
@@ -81,8 +91,11 @@ static inline uint64_t server_now(const struct server *s)
 size_t server_out_max(const struct config *cfg);
 
 /* accept.c */
-void accept_start(struct listener *l);
+/* Opens each listener's own. ERR_NOMEM. */
+enum err accept_open(struct server *s) MUST_USE;
 void accept_stop(struct server *s);
+/* Closes all. */
+void accept_close(struct server *s);
 
 /* flush.c: one loop turn's work. */
 void flush_turn(struct server *s);

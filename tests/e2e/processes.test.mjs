@@ -60,6 +60,34 @@ describe('a killed worker', () => {
     });
 });
 
+describe('a worker that cannot stay', () => {
+    it('leaves its share of new connections to another until it is back', async () => {
+        const gw = await startGateway({ config: { workers: 2 } });
+        const [victim] = gw.workerPids();
+        let pid = victim;
+        let since;
+        // Until the wait for its next start is long.
+        for (const wait of [0, 100, 200, 400, 800, 1600, 3200]) {
+            since = gw.mark();
+            process.kill(pid, 'SIGKILL');
+            await gw.waitLog(new RegExp(`worker died" .*pid=${pid} signal=9 respawn_ms=${wait}\\n`), { since });
+            if (wait === 3200) break;
+            pid = Number((await gw.waitLog(/worker started" .*pid=(\d+)/, { since }))[1]);
+        }
+        // The kernel sends about half of these to the socket of the one that is not there.
+        const headers = { authorization: `Bearer ${gw.key}`, connection: 'close' };
+        for (let i = 0; i < 24; i++) {
+            assert.equal((await fetch(gw.url('/v1/models', { tls: false }), { headers })).status, 200);
+            await (await rawWS(gw, { tls: true })).end();
+        }
+        assert.match(gw.logs, /worker covers another" slot=\d generation=1 other=\d/);
+        assert.doesNotMatch(gw.logs.slice(since), /worker started/);
+        await gw.waitLog(/worker started/, { since });
+        for (let i = 0; i < 8; i++) await (await rawWS(gw)).end();
+        await gw.stop();
+    });
+});
+
 describe('a killed master', () => {
     it('leaves workers that tell their clients, finish and go', async () => {
         const { gw, provider } = await startStack({ config: { workers: 2 }, scripts: { held: { tokens: 5, hold: 2 } } });
