@@ -25,6 +25,7 @@ struct worker {
     uv_timer_t drain_timer;
     uv_timer_t rest_timer; /* runs while something happens */
     size_t connections;    /* open, as last seen */
+    unsigned retained;     /* answers, as last seen */
     bool busy, resting;
     uv_signal_t sigterm;
     uv_poll_t control;
@@ -55,8 +56,10 @@ static void stop(struct worker *w)
     w->stopping = true;
     if (w->server)
         server_close(w->server);
-    if (w->upstream)
+    if (w->upstream) {
+        response_pool_close(&w->pool);
         upstream_close(w->upstream);
+    }
     uv_close((uv_handle_t *)&w->wheel_timer, NULL);
     uv_close((uv_handle_t *)&w->drain_timer, NULL);
     uv_close((uv_handle_t *)&w->rest_timer, NULL);
@@ -81,9 +84,10 @@ static void on_rest(uv_timer_t *t)
 static void note_work(struct worker *w)
 {
     const size_t connections = server_connections(w->server);
-    if (w->pool.n_live == 0 && connections == w->connections)
+    if (w->pool.n_live == 0 && connections == w->connections && w->pool.n_retained == w->retained)
         return;
     w->connections = connections;
+    w->retained = w->pool.n_retained;
     w->busy = true;
     if (w->resting)
         uv_timer_start(&w->rest_timer, on_rest, REST_MS, REST_MS);
@@ -94,10 +98,11 @@ static void note_work(struct worker *w)
 static void tick(void *ctx)
 {
     struct worker *w = ctx;
-    response_pool_reap(&w->pool);
+    const uint64_t now = clock_mono_ms();
+    response_pool_reap(&w->pool, now);
     if (w->stopping)
         return;
-    arm_wheel(w, clock_mono_ms());
+    arm_wheel(w, now);
     note_work(w);
     if (w->draining && server_connections(w->server) == 0)
         stop(w);
@@ -183,7 +188,7 @@ static bool start(struct worker *w)
     w->upstream = upstream_new(&w->loop, o->cfg);
     if (!w->upstream)
         return false;
-    response_pool_init(&w->pool, w->upstream, o->cfg);
+    response_pool_init(&w->pool, w->upstream, o->cfg, &w->wheel);
     pipeline_init(&w->pipeline, o->cfg, &w->pool);
     w->env = (struct session_env){.cfg = o->cfg, .pipeline = &w->pipeline};
     const struct server_opts so = {.loop = &w->loop,
@@ -236,7 +241,8 @@ int worker_run(const struct worker_opts *o)
         uv_run(&w->loop, UV_RUN_DEFAULT);
     }
     server_free(w->server);
-    response_pool_reap(&w->pool);
+    response_pool_reap(&w->pool, clock_mono_ms());
+    response_pool_free(&w->pool);
     upstream_free(w->upstream);
     int left = uv_loop_close(&w->loop);
     if (left != 0)

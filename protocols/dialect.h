@@ -30,6 +30,7 @@ struct llm_decoder;
 
 struct dialect {
     const char *name; /* as in the configuration: "responses", "chat_completions" */
+    bool resumable;   /* its clients can come back to an answer by its id */
 
     /* Facing the client. */
     /* Validates and decodes one request object; ERR_INVALID fills *ret_error (status 400, param = JSON path,

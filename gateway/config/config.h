@@ -56,6 +56,13 @@ struct config_model {
     size_t n_targets;
 };
 
+/* What it means for an answer that is still being made when its last reader leaves. */
+enum on_disconnect {
+    ON_DISCONNECT_CANCEL, /* nobody wants it: stop paying for it */
+    ON_DISCONNECT_KEEP,   /* it goes on for timeouts.resume_ttl, for the reader to come back */
+    ON_DISCONNECT_FINISH, /* it goes on to its end */
+};
+
 struct config_key {
     const char *name;    /* of the principal; unique */
     bool plaintext;      /* accepted on loopback listeners only */
@@ -63,6 +70,7 @@ struct config_key {
     const char *id;      /* hashed: the public part of the key, by which it is found */
     struct bytes salt;
     unsigned char hash[SECRET_HASH_SIZE];
+    enum on_disconnect on_disconnect;
     const char **models; /* patterns: exact, or with one '*' at the end */
     size_t n_models;
 };
@@ -92,8 +100,9 @@ struct config {
         uint64_t unauthenticated; /* a connection of which nothing authenticates, in all */
         uint64_t heartbeat;       /* SSE comment after so long without an event */
         uint64_t upstream_idle;   /* a provider's connection that nobody uses */
-        uint64_t write;           /* a socket that has not drained for so long is closed */
-        uint64_t drain;           /* in-flight answers may go on for so long after SIGTERM or SIGHUP */
+        uint64_t resume_ttl; /* an answer that is over and that nobody reads is kept for so long; 0: is not */
+        uint64_t write;      /* a socket that has not drained for so long is closed */
+        uint64_t drain;      /* in-flight answers may go on for so long after SIGTERM or SIGHUP */
     } timeouts;
     struct {
         uint64_t max_sessions; /* open connections, all workers */

@@ -28,6 +28,7 @@ enum verdict stage_dispatch(struct pipeline *p, struct call *c)
         api_error_no_memory(&c->error);
         return STAGE_REJECT;
     }
+    c->response->resumable = r->dialect->resumable;
     if (r->warm_up) {
         response_complete_empty(c->response);
         return STAGE_DONE;

@@ -1,6 +1,16 @@
 #include "gateway/response/response.h"
 #include <stdlib.h>
 
+static const char *const state_names[] = {"running", "unread", "ended", "retained", "gone"};
+static const uint32_t allowed_moves[] = {
+    [RESPONSE_RUNNING] = FSM_TO(RESPONSE_UNREAD) | FSM_TO(RESPONSE_ENDED),
+    [RESPONSE_UNREAD] = FSM_TO(RESPONSE_RUNNING) | FSM_TO(RESPONSE_ENDED),
+    [RESPONSE_ENDED] = FSM_TO(RESPONSE_RETAINED) | FSM_TO(RESPONSE_GONE),
+    [RESPONSE_RETAINED] = FSM_TO(RESPONSE_ENDED) | FSM_TO(RESPONSE_GONE),
+    [RESPONSE_GONE] = 0,
+};
+static const struct fsm_def response_fsm = {"response", state_names, allowed_moves, ARRAY_LEN(state_names)};
+
 static void account(struct response *r)
 {
     r->pool->bytes += r->log.bytes - r->accounted_;
@@ -18,7 +28,42 @@ static void tell_readers(struct response *r)
     }
 }
 
-/* The only place where an attempt's outcome becomes a terminal. */
+static void go(struct response *r)
+{
+    pool_to_reap(r->pool, r);
+    fsm_move(&r->state, RESPONSE_GONE);
+}
+
+/* May a reader come back to it, when none is there? */
+static bool can_return(const struct response *r)
+{
+    return r->resumable && r->pool->resume_ttl > 0 && !r->pool->closing;
+}
+
+/* It is over, and nobody holds it. */
+static void retain(struct response *r)
+{
+    if (!can_return(r)) {
+        go(r);
+        return;
+    }
+    pool_to_retained(r->pool, r);
+    fsm_move(&r->state, RESPONSE_RETAINED);
+}
+
+/* The only place where an outcome becomes a terminal. */
+static void end(struct response *r)
+{
+    llm_builder_commit(&r->builder);
+    attempts_stop(r);
+    if (r->state.state == RESPONSE_UNREAD)
+        pool_to_live(r->pool, r);
+    fsm_move(&r->state, RESPONSE_ENDED);
+    tell_readers(r);
+    if (r->refs == 0)
+        retain(r);
+}
+
 static void on_progress(void *ctx)
 {
     struct response *r = ctx;
@@ -26,31 +71,9 @@ static void on_progress(void *ctx)
     if (attempts_progress(r, on_progress))
         return;
     if (llm_builder_ended(&r->builder))
-        llm_builder_commit(&r->builder);
-    tell_readers(r);
-}
-
-void response_pool_init(struct response_pool *p, struct upstream *u, const struct config *cfg)
-{
-    *p = (struct response_pool){.upstream = u,
-                                .max_bytes = cfg->limits.max_responses_bytes,
-                                .max_response_bytes = cfg->limits.max_response_bytes};
-    list_init(&p->live);
-    list_init(&p->reap);
-}
-
-void response_pool_reap(struct response_pool *p)
-{
-    for (struct list *node; (node = list_take(&p->reap));) {
-        struct response *r = CONTAINER_OF(node, struct response, node_);
-        llm_log_free(&r->log);
-        free(r);
-    }
-}
-
-bool response_pool_full(const struct response_pool *p)
-{
-    return p->bytes >= p->max_bytes;
+        end(r);
+    else
+        tell_readers(r);
 }
 
 struct response *response_new(struct response_pool *p, const struct config_key *owner,
@@ -73,8 +96,12 @@ struct response *response_new(struct response_pool *p, const struct config_key *
     r->refs = 1;
     list_init(&r->cursors);
     list_init(&r->node_);
-    list_append(&p->live, &r->node_);
-    p->n_live++;
+    fsm_init(&r->state, &response_fsm, RESPONSE_RUNNING);
+    if (!pool_add(p, r)) {
+        llm_log_free(&r->log);
+        free(r);
+        return NULL;
+    }
     account(r);
     return r;
 }
@@ -89,21 +116,21 @@ void response_unref(struct response *r)
     if (!r)
         return;
     assert(r->refs > 0);
-    if (--r->refs > 0)
+    if (--r->refs > 0 || r->state.state == RESPONSE_UNREAD)
         return;
-    attempts_stop(r);
-    r->pool->bytes -= r->accounted_;
-    r->pool->n_live--;
-    list_remove(&r->node_);
-    list_append(&r->pool->reap, &r->node_);
+    if (r->state.state == RESPONSE_RUNNING)
+        response_drop(r);
+    else
+        retain(r);
 }
 
-/* Ends without the provider having a say in it. */
-static void end_now(struct response *r)
+void response_drop(struct response *r)
 {
-    llm_builder_commit(&r->builder);
-    attempts_stop(r);
-    tell_readers(r);
+    r->resumable = false;
+    if (response_ended(r))
+        go(r);
+    else
+        response_cancel(r);
 }
 
 void response_start(struct response *r, const struct attempt_plan *plan)
@@ -111,7 +138,7 @@ void response_start(struct response *r, const struct attempt_plan *plan)
     llm_builder_start(&r->builder);
     attempts_start(r, plan, on_progress);
     if (llm_builder_ended(&r->builder))
-        end_now(r);
+        end(r);
     else
         tell_readers(r);
 }
@@ -124,7 +151,7 @@ void response_forget_request(struct response *r)
 void response_complete_empty(struct response *r)
 {
     llm_builder_finish(&r->builder, LLM_FINISH_STOP);
-    end_now(r);
+    end(r);
 }
 
 void response_cancel(struct response *r)
@@ -132,7 +159,32 @@ void response_cancel(struct response *r)
     if (r->log.ended)
         return;
     llm_builder_cancel(&r->builder);
-    end_now(r);
+    end(r);
+}
+
+/* The last reader has left an answer that is still being made. */
+static void on_last_reader_gone(struct response *r)
+{
+    const enum on_disconnect policy = r->owner->on_disconnect;
+    if (policy == ON_DISCONNECT_CANCEL || r->pool->closing ||
+        (policy == ON_DISCONNECT_KEEP && !can_return(r))) {
+        response_cancel(r);
+        return;
+    }
+    pool_to_unread(r->pool, r, policy == ON_DISCONNECT_KEEP);
+    fsm_move(&r->state, RESPONSE_UNREAD);
+}
+
+/* Somebody reads it, again. */
+static void on_reader(struct response *r)
+{
+    if (r->state.state == RESPONSE_UNREAD) {
+        pool_to_live(r->pool, r);
+        fsm_move(&r->state, RESPONSE_RUNNING);
+    } else if (r->state.state == RESPONSE_RETAINED) {
+        pool_to_live(r->pool, r);
+        fsm_move(&r->state, RESPONSE_ENDED);
+    }
 }
 
 enum err cursor_attach(struct cursor *c, struct response *r, const struct dialect *d, uint32_t starting_at,
@@ -148,6 +200,7 @@ enum err cursor_attach(struct cursor *c, struct response *r, const struct dialec
     c->ctx = ctx;
     upstream_hint(r->attempts.transfer, c, ctx);
     response_ref(r);
+    on_reader(r);
     list_init(&c->node_);
     list_append(&r->cursors, &c->node_);
     return ERR_OK;
@@ -160,8 +213,8 @@ void cursor_detach(struct cursor *c)
         return;
     list_remove(&c->node_);
     c->response = NULL;
-    if (list_empty(&r->cursors))
-        response_cancel(r);
+    if (list_empty(&r->cursors) && !r->log.ended)
+        on_last_reader_gone(r);
     response_unref(r);
 }
 

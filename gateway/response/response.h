@@ -2,19 +2,18 @@
 /* An answer is a log, a client is a cursor. See "The one idea" of the design.
  *
  * A response owns its log and its upstream transfer. Cursors read. Nothing is queued for a client. */
+#include "common/fsm.h"
 #include "common/ids.h"
 #include "common/list.h"
 #include "gateway/response/attempt.h"
+#include "gateway/response/pool.h"
 
-/* All responses of a worker: the memory budget, and the reap list. */
-struct response_pool {
-    struct upstream *upstream;
-    size_t bytes;     /* held by all logs */
-    size_t max_bytes; /* limits.max_responses_bytes */
-    size_t max_response_bytes;
-    struct list live;
-    struct list reap;
-    unsigned n_live;
+enum response_state {
+    RESPONSE_RUNNING,  /* an attempt is under way, or about to be; somebody waits for it */
+    RESPONSE_UNREAD,   /* the same, but nobody reads it: until somebody comes back, its term or its end */
+    RESPONSE_ENDED,    /* its terminal is logged; somebody holds it */
+    RESPONSE_RETAINED, /* ended, nobody holds it: until somebody comes back or its term */
+    RESPONSE_GONE,     /* not found any more; its memory goes with the next reap */
 };
 
 struct response {
@@ -25,7 +24,11 @@ struct response {
     struct llm_builder builder;
     struct llm_log log;
     struct attempts attempts;
-    struct list node_; /* in pool->live or pool->reap */
+    struct list node_; /* in one of the pool's lists */
+    struct response *next_in_bucket_;
+    uint64_t term_ms_; /* unread, retained: until when; 0: not known yet */
+    struct fsm state;
+    bool resumable; /* its client can come back by its id: kept for a while after its end */
     const struct config_key *owner;
     char id[ID_MAX];
 };
@@ -39,20 +42,16 @@ struct cursor {
     void *ctx;
 };
 
-void response_pool_init(struct response_pool *p, struct upstream *u, const struct config *cfg);
-/* Frees what was released since the last call. Once a loop turn, never from inside a callback of a response.
- */
-void response_pool_reap(struct response_pool *p);
-/* True past the high-water mark: shed new requests. */
-bool response_pool_full(const struct response_pool *p);
-
 /* A new response with a fresh id ("resp_" + 128 random bits) and one reference. head->id is ignored. NULL: no
  * memory. */
 struct response *response_new(struct response_pool *p, const struct config_key *owner,
                               const struct llm_log_head *head);
 void response_ref(struct response *r);
-/* Dropping the last reference cancels what still runs; the memory goes in the next reap. NULL-safe. */
+/* Without the last reference, what still runs is cancelled unless it is RESPONSE_UNREAD; what is over and
+ * resumable is retained. NULL-safe. */
 void response_unref(struct response *r);
+/* Of one that nobody reads: cancels it if it runs, and does not retain it. */
+void response_drop(struct response *r);
 /* Logs created and in_progress, and begins the first attempt. What of the plan must be kept: attempt.h. */
 void response_start(struct response *r, const struct attempt_plan *plan);
 /* Another attempt may still read the request. */
@@ -71,11 +70,12 @@ static inline bool response_ended(const struct response *r)
     return r->log.ended;
 }
 
-/* Attaches at event `starting_at` (0: the beginning; takes a reference). ERR_INVALID past the end of the log.
- */
+/* Attaches at event `starting_at` (0: the beginning; takes a reference), whether the response runs, has ended
+ * or is kept. ERR_INVALID past the end of the log. */
 enum err cursor_attach(struct cursor *c, struct response *r, const struct dialect *d, uint32_t starting_at,
                        void (*wake)(void *ctx), void *ctx) MUST_USE;
-/* Harmless when detached. When the last cursor of an unfinished response goes, the response is cancelled. */
+/* Harmless when detached. When the last cursor of an unfinished response goes, its owner's on_disconnect
+ * decides. */
 void cursor_detach(struct cursor *c);
 /* Encodes what is new, until `budget` bytes are in sink->out. True if anything was written. */
 bool cursor_encode(struct cursor *c, struct event_sink *s, size_t budget);

@@ -3,6 +3,7 @@
 
 const struct dialect dialect_responses = {
     .name = "responses",
+    .resumable = true,
     .decode_request = responses_decode_request,
     .encode_echo = responses_encode_echo,
     .encode_events = responses_encode_events,

@@ -20,7 +20,8 @@ static const struct rule rules[] = {
     {"workers: 2", "timeouts: {conect: 5s}",
      "t.yaml:3: timeouts.conect: unknown key, did you mean connect?; allowed here: between_tokens, connect, "
      "drain, "
-     "first_token, handshake, heartbeat, idle, keep_alive, ping, total, unauthenticated, upstream_idle, "
+     "first_token, handshake, heartbeat, idle, keep_alive, ping, resume_ttl, total, unauthenticated, "
+     "upstream_idle, "
      "write\n"},
     {"8080\n", "8080\n    adress: x\n",
      "t.yaml:3: listen[0].adress: unknown key, did you mean address?; allowed here: address, "
@@ -34,9 +35,10 @@ static const struct rule rules[] = {
     {"    targets:", "    fallback: []\n    targets:",
      "t.yaml:9: models[0].fallback: unknown key; allowed here: name, normalize, targets\n"},
     {"", "    limits: {concurrent: 1}\n",
-     "t.yaml:16: keys[0].limits: unknown key; allowed here: hash, models, name, plaintext\n"},
-    {"", "    on_disconnect: keep\n",
-     "t.yaml:16: keys[0].on_disconnect: unknown key; allowed here: hash, models, name, plaintext\n"},
+     "t.yaml:16: keys[0].limits: unknown key; allowed here: hash, models, name, on_disconnect, plaintext\n"},
+    {"", "    on_drain: keep\n",
+     "t.yaml:16: keys[0].on_drain: unknown key; allowed here: hash, models, name, on_disconnect, "
+     "plaintext\n"},
     {"", "? [a]\n: b\n", "t.yaml:16: a key is not a plain word; allowed: KEY: VALUE\n"},
     {"", "workers: 3\n", "t.yaml:16: workers: stands twice, first in line 3; allowed: once\n"},
     {"  - name: fast\n    targets:", "  - targets:",
@@ -80,6 +82,11 @@ static const struct rule rules[] = {
     {"workers: 2", "limits: 1", "t.yaml:3: limits: is a single value; allowed: a map of keys\n"},
     {"workers: 2", "timeouts: {total: 10}",
      "t.yaml:3: timeouts.total: '10' is no such value; allowed: a duration from 10ms to 24h, such as 5s\n"},
+    {"    models: [\"*\"]\n", "    models: [\"*\"]\n    on_disconnect: wait\n",
+     "t.yaml:16: keys[0].on_disconnect: 'wait' is no such value; allowed: cancel, keep, finish\n"},
+    {"workers: 2", "timeouts: {resume_ttl: 25h}",
+     "t.yaml:3: timeouts.resume_ttl: '25h' is out of range; allowed: a duration from 0ms to 24h, such as "
+     "5s\n"},
     {"workers: 2", "timeouts: {total: 1ms}",
      "t.yaml:3: timeouts.total: '1ms' is out of range; allowed: a duration from 10ms to 24h, such as 5s\n"},
     {"workers: 2", "debug: {echo: yes}",

@@ -27,6 +27,8 @@ START_TEST(smallest_file_and_its_defaults)
         {c->timeouts.ping, 30000},
         {c->timeouts.keep_alive, 60000},
         {c->timeouts.heartbeat, 15000},
+        {c->timeouts.resume_ttl, 120000},
+        {c->keys[0].on_disconnect, ON_DISCONNECT_CANCEL},
         {c->timeouts.write, 30000},
         {c->timeouts.drain, 30000},
         {c->timeouts.upstream_idle, 118000},

@@ -4,19 +4,23 @@
 
 static struct config *cfg;
 static struct response_pool pool;
+static struct wheel wheel;
 static struct pipeline pipeline;
 
 static void setup(void)
 {
     cfg = test_config("origins: ['https://chat.example.com']\n");
-    response_pool_init(&pool, NULL, cfg);
+    wheel_init(&wheel, 0);
+    response_pool_init(&pool, NULL, cfg, &wheel);
     pipeline_init(&pipeline, cfg, &pool);
     n_transfers = 0;
 }
 
 static void teardown(void)
 {
-    response_pool_reap(&pool);
+    response_pool_close(&pool);
+    response_pool_reap(&pool, 0);
+    response_pool_free(&pool);
     config_free(cfg);
 }
 

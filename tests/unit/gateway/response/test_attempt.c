@@ -4,6 +4,7 @@
 
 static struct config *cfg;
 static struct response_pool pool;
+static struct wheel wheel;
 static struct llm_request request;
 static struct attempt_target targets[3];
 static struct attempt_plan plan;
@@ -18,7 +19,8 @@ static void on_request_done(void *ctx)
 static void setup(void)
 {
     cfg = test_config("");
-    response_pool_init(&pool, NULL, cfg);
+    wheel_init(&wheel, 0);
+    response_pool_init(&pool, NULL, cfg, &wheel);
     n_transfers = wakes = released = 0;
     no_transfers = false;
     targets[0] = (struct attempt_target){.provider = &cfg->providers[0], .model = BYTES("first")};
@@ -34,7 +36,9 @@ static void setup(void)
 
 static void teardown(void)
 {
-    response_pool_reap(&pool);
+    response_pool_close(&pool);
+    response_pool_reap(&pool, 0);
+    response_pool_free(&pool);
     ck_assert_uint_eq(pool.n_live, 0);
     config_free(cfg);
 }

@@ -53,6 +53,7 @@ static inline void room_stop(struct room *r)
         return;
     r->stopped = true;
     server_close(r->server);
+    response_pool_close(&r->pool);
     upstream_close(r->upstream);
     uv_close((uv_handle_t *)&r->timer, NULL);
     uv_close((uv_handle_t *)&r->on_drain, NULL);
@@ -62,8 +63,9 @@ static inline void room_stop(struct room *r)
 static inline void room_tick(void *ctx)
 {
     struct room *r = ctx;
-    uint64_t in = wheel_next_ms(&r->wheel, clock_mono_ms());
-    response_pool_reap(&r->pool);
+    const uint64_t now = clock_mono_ms();
+    response_pool_reap(&r->pool, now);
+    uint64_t in = wheel_next_ms(&r->wheel, now);
     if (!r->stopped && in != UINT64_MAX)
         uv_timer_start(&r->timer, room_timer, in, 0);
     if (!r->stopped && r->env.draining && server_connections(r->server) == 0)
@@ -93,7 +95,7 @@ static inline bool room_open(struct room *r, const struct config *cfg, const int
     uv_signal_start(&r->on_drain, room_signal, SIGUSR1);
     uv_signal_start(&r->on_stop, room_signal, SIGTERM);
     r->upstream = upstream_new(&r->loop, cfg);
-    response_pool_init(&r->pool, r->upstream, cfg);
+    response_pool_init(&r->pool, r->upstream, cfg, &r->wheel);
     pipeline_init(&r->pipeline, cfg, &r->pool);
     r->env = (struct session_env){.cfg = cfg, .pipeline = &r->pipeline};
     const struct server_opts o = {.loop = &r->loop,
@@ -113,7 +115,8 @@ static inline int room_end(struct room *r)
 {
     uv_run(&r->loop, UV_RUN_DEFAULT);
     server_free(r->server);
-    response_pool_reap(&r->pool);
+    response_pool_reap(&r->pool, clock_mono_ms());
+    response_pool_free(&r->pool);
     upstream_free(r->upstream);
     uint64_t held = door_total(r->door);
     door_destroy(r->door);

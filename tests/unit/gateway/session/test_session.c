@@ -4,6 +4,7 @@
 
 static struct config *cfg;
 static struct response_pool pool;
+static struct wheel wheel;
 static struct pipeline pipeline;
 static struct session_env env;
 static unsigned wakes, close_code;
@@ -35,7 +36,8 @@ static void setup(void)
     cfg = test_config("limits: {max_in_flight_per_session: 3, max_queued_per_session: 2, "
                       "max_queued_bytes_per_session: 64KiB, max_lanes_per_session: 4, "
                       "max_context_bytes: 16KiB}\n");
-    response_pool_init(&pool, NULL, cfg);
+    wheel_init(&wheel, 0);
+    response_pool_init(&pool, NULL, cfg, &wheel);
     pipeline_init(&pipeline, cfg, &pool);
     env = (struct session_env){.cfg = cfg, .pipeline = &pipeline};
     n_transfers = wakes = close_code = 0;
@@ -46,7 +48,9 @@ static void setup(void)
 static void teardown(void)
 {
     session_free(s);
-    response_pool_reap(&pool);
+    response_pool_close(&pool);
+    response_pool_reap(&pool, 0);
+    response_pool_free(&pool);
     ck_assert_uint_eq(pool.n_live, 0);
     buf_free(&out);
     config_free(cfg);
