@@ -1,5 +1,4 @@
 #include "gateway/worker.h"
-#include "common/clock.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "gateway/control.h"
@@ -13,15 +12,12 @@ enum { REST_MS = 5000 };
 
 struct worker {
     const struct worker_opts *opts;
-    uv_loop_t loop;
-    struct wheel wheel;
+    struct loop loop;
     struct upstream *upstream;
     struct response_pool pool;
     struct pipeline pipeline;
     struct session_env env;
     struct server *server;
-    uv_timer_t wheel_timer;
-    uint64_t wheel_due; /* what wheel_timer is armed for; UINT64_MAX: nothing */
     uv_timer_t drain_timer;
     uv_timer_t rest_timer; /* runs while something happens */
     size_t connections;    /* open, as last seen */
@@ -29,38 +25,19 @@ struct worker {
     bool busy, resting;
     uv_signal_t sigterm;
     uv_poll_t control;
-    bool draining, stopping;
 };
-
-static void on_wheel(uv_timer_t *t)
-{
-    struct worker *w = t->data;
-    w->wheel_due = UINT64_MAX;
-    wheel_advance(&w->wheel, clock_mono_ms());
-}
-
-static void arm_wheel(struct worker *w, uint64_t now)
-{
-    uint64_t in = wheel_next_ms(&w->wheel, now);
-    if (in == UINT64_MAX || now + in >= w->wheel_due)
-        return;
-    w->wheel_due = now + in;
-    uv_timer_start(&w->wheel_timer, on_wheel, in, 0);
-}
 
 /* Closes what is left; the loop then ends by itself. */
 static void stop(struct worker *w)
 {
-    if (w->stopping)
+    if (!phase_enter(&w->loop.phase, w->server ? PHASE_CLOSING : PHASE_CLOSED))
         return;
-    w->stopping = true;
     if (w->server)
         server_close(w->server);
     if (w->upstream) {
         response_pool_close(&w->pool);
         upstream_close(w->upstream);
     }
-    uv_close((uv_handle_t *)&w->wheel_timer, NULL);
     uv_close((uv_handle_t *)&w->drain_timer, NULL);
     uv_close((uv_handle_t *)&w->rest_timer, NULL);
     uv_close((uv_handle_t *)&w->sigterm, NULL);
@@ -94,24 +71,25 @@ static void note_work(struct worker *w)
     w->resting = false;
 }
 
-/* Once a loop turn, before sockets are flushed. */
-static void tick(void *ctx)
+/* What every turn of the loop ends with, from the sockets of clients to those of providers and back. */
+static void end_turn(void *ctx)
 {
     struct worker *w = ctx;
-    const uint64_t now = clock_mono_ms();
-    response_pool_reap(&w->pool, now);
-    if (w->stopping)
-        return;
-    arm_wheel(w, now);
-    note_work(w);
-    if (w->draining && server_connections(w->server) == 0)
+    server_reap(w->server);
+    response_pool_reap(&w->pool, loop_now(&w->loop));
+    if (phase_of(&w->loop.phase) < PHASE_CLOSING) {
+        upstream_tick(w->upstream);
+        note_work(w);
+    }
+    if (phase_of(&w->loop.phase) == PHASE_DRAINING && server_connections(w->server) == 0)
         stop(w);
+    server_flush(w->server);
 }
 
 static void on_provider_event(void *ctx)
 {
     const struct worker *w = ctx;
-    if (!w->stopping)
+    if (phase_of(&w->loop.phase) < PHASE_CLOSING)
         server_flush_crowd(w->server);
 }
 
@@ -122,10 +100,8 @@ static void on_drain_deadline(uv_timer_t *t)
 
 static void drain(struct worker *w)
 {
-    if (w->draining)
+    if (!phase_enter(&w->loop.phase, PHASE_DRAINING))
         return;
-    w->draining = true;
-    w->env.draining = true;
     uint64_t ms = w->opts->cfg->timeouts.drain;
     uv_timer_start(&w->drain_timer, on_drain_deadline, ms, 0);
     server_drain(w->server, ms);
@@ -167,16 +143,14 @@ static void on_control(uv_poll_t *p, int status UNUSED, int events UNUSED)
 
 static void init_handles(struct worker *w)
 {
-    uv_timer_init(&w->loop, &w->wheel_timer);
-    uv_timer_init(&w->loop, &w->drain_timer);
-    uv_timer_init(&w->loop, &w->rest_timer);
-    uv_signal_init(&w->loop, &w->sigterm);
-    w->wheel_timer.data = w->drain_timer.data = w->rest_timer.data = w->sigterm.data = w;
+    uv_timer_init(&w->loop.uv, &w->drain_timer);
+    uv_timer_init(&w->loop.uv, &w->rest_timer);
+    uv_signal_init(&w->loop.uv, &w->sigterm);
+    w->drain_timer.data = w->rest_timer.data = w->sigterm.data = w;
     w->resting = true;
-    w->wheel_due = UINT64_MAX;
     uv_signal_start(&w->sigterm, on_sigterm, SIGTERM);
     if (w->opts->control_fd >= 0) {
-        uv_poll_init(&w->loop, &w->control, w->opts->control_fd);
+        uv_poll_init(&w->loop.uv, &w->control, w->opts->control_fd);
         w->control.data = w;
         uv_poll_start(&w->control, UV_READABLE | UV_DISCONNECT, on_control);
     }
@@ -188,22 +162,20 @@ static bool start(struct worker *w)
     w->upstream = upstream_new(&w->loop, o->cfg);
     if (!w->upstream)
         return false;
-    response_pool_init(&w->pool, w->upstream, o->cfg, &w->wheel);
+    response_pool_init(&w->pool, w->upstream, o->cfg, &w->loop.wheel);
     pipeline_init(&w->pipeline, o->cfg, &w->pool);
-    w->env = (struct session_env){.cfg = o->cfg, .pipeline = &w->pipeline};
+    w->env = (struct session_env){.cfg = o->cfg, .pipeline = &w->pipeline, .phase = &w->loop.phase};
     const struct server_opts so = {.loop = &w->loop,
                                    .cfg = o->cfg,
                                    .env = &w->env,
-                                   .wheel = &w->wheel,
                                    .listen_fds = o->listen_fds,
                                    .door = o->door,
-                                   .door_slot = o->door_slot,
-                                   .before_flush = tick,
-                                   .ctx = w};
+                                   .door_slot = o->door_slot};
     w->server = server_new(&so);
     if (!w->server)
         return false;
     upstream_after_each(w->upstream, on_provider_event, w);
+    loop_on_turn(&w->loop, end_turn, w);
     return true;
 }
 
@@ -218,7 +190,7 @@ static void report_ready(int fd)
 int worker_run(const struct worker_opts *o)
 {
     struct worker *w = calloc(1, sizeof(*w));
-    if (!w || uv_loop_init(&w->loop) != 0) {
+    if (!w || !loop_init(&w->loop)) {
         free(w);
         return 1;
     }
@@ -227,26 +199,25 @@ int worker_run(const struct worker_opts *o)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    wheel_init(&w->wheel, clock_mono_ms());
     init_handles(w);
     bool ok = start(w);
     if (ok) {
         report_ready(o->ready_fd);
         memory_drop_zeros();
         memory_trim();
-        uv_run(&w->loop, UV_RUN_DEFAULT);
+        loop_run(&w->loop);
     } else {
         LOG_ERROR("worker cannot start");
         stop(w);
-        uv_run(&w->loop, UV_RUN_DEFAULT);
+        loop_run(&w->loop);
     }
     server_free(w->server);
-    response_pool_reap(&w->pool, clock_mono_ms());
+    response_pool_reap(&w->pool, loop_now(&w->loop));
     response_pool_free(&w->pool);
     upstream_free(w->upstream);
-    int left = uv_loop_close(&w->loop);
-    if (left != 0)
+    const bool empty = loop_free(&w->loop);
+    if (!empty)
         LOG_WARN("worker leaves open handles");
     free(w);
-    return ok && left == 0 ? 0 : 1;
+    return ok && empty ? 0 : 1;
 }

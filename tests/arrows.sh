@@ -13,12 +13,13 @@ declare -A may=(
     [protocols]='common'
     [gateway/config]='common protocols'
     [gateway/web]='common'
-    [gateway/upstream]='common protocols gateway/config'
+    [gateway/loop]='common'
+    [gateway/upstream]='common protocols gateway/config gateway/loop'
     [gateway/response]='common protocols gateway/config gateway/upstream'
     [gateway/pipeline]='common protocols gateway/config gateway/response'
-    [gateway/session]='common protocols gateway/config gateway/pipeline'
-    [gateway/server]='common protocols gateway/config gateway/session gateway/web'
-    [gateway]='common protocols gateway/config gateway/web gateway/upstream gateway/response gateway/pipeline gateway/session gateway/server'
+    [gateway/session]='common protocols gateway/config gateway/loop gateway/pipeline'
+    [gateway/server]='common protocols gateway/config gateway/loop gateway/session gateway/web'
+    [gateway]='common protocols gateway/config gateway/loop gateway/web gateway/upstream gateway/response gateway/pipeline gateway/session gateway/server'
     [loadtest]='common'
 )
 # Room: its headers that others may include, where not all are. What is not named here is the room's own.

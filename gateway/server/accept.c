@@ -87,7 +87,7 @@ static void stop_all(struct server *s)
 static void on_pause_over(struct wheel_timer *t)
 {
     struct server *s = CONTAINER_OF(t, struct server, accept_pause);
-    if (s->phase == SERVER_SERVING)
+    if (server_phase(s) == PHASE_SERVING)
         start_all(s);
 }
 
@@ -100,8 +100,7 @@ static void pause_accepting(struct server *s)
     s->accept_warned = true;
     stop_all(s);
     s->accept_pause.fire = on_pause_over;
-    wheel_arm(s->o.wheel, &s->accept_pause, server_now(s), ACCEPT_PAUSE_MS);
-    s->timer_armed = true;
+    loop_arm(s->o.loop, &s->accept_pause, ACCEPT_PAUSE_MS);
 }
 
 static void on_readable(uv_poll_t *p, int status, int events UNUSED)
@@ -135,7 +134,7 @@ static struct acceptor *open_one(struct listener *l, int fd)
 {
     struct server *s = l->server;
     struct acceptor *a = calloc(1, sizeof(*a));
-    if (!a || uv_poll_init(s->o.loop, &a->poll, fd) != 0) {
+    if (!a || uv_poll_init(&s->o.loop->uv, &a->poll, fd) != 0) {
         free(a);
         return NULL;
     }
@@ -173,7 +172,7 @@ enum err accept_open(struct server *s)
 
 void accept_stop(struct server *s)
 {
-    wheel_cancel(s->o.wheel, &s->accept_pause);
+    loop_cancel(s->o.loop, &s->accept_pause);
     stop_all(s);
 }
 
@@ -189,7 +188,7 @@ void server_cover(struct server *s, unsigned slot, const int *fds)
 {
     for (size_t i = 0; i < s->n_listeners; i++) {
         /* A Unix socket is everybody's already. */
-        const bool wanted = s->phase == SERVER_SERVING && s->listeners[i].cfg->host;
+        const bool wanted = server_phase(s) == PHASE_SERVING && s->listeners[i].cfg->host;
         struct acceptor *a = wanted ? open_one(&s->listeners[i], fds[i]) : NULL;
         if (a) {
             a->borrowed = true;

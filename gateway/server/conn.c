@@ -128,7 +128,7 @@ static uint64_t due(const struct conn *c)
     }
     if (conn_state(c) != CONN_LINGER)
         at = MIN(at, stranger_until(c));
-    if (!c->served && conn_state(c) == CONN_IDLE && c->server->phase != SERVER_SERVING)
+    if (!c->served && conn_state(c) == CONN_IDLE && server_phase(c->server) != PHASE_SERVING)
         at = MIN(at, c->server->drain_since_ms + DRAIN_GRACE_MS);
     if (c->refusal != 0 && conn_state(c) < CONN_ANSWER)
         at = MIN(at, c->since_ms + LINGER_MS);
@@ -146,8 +146,7 @@ void conn_arm(struct conn *c)
     if (conn_dead(c) || at == UINT64_MAX || (wheel_armed(&c->timer_) && c->armed_ms_ <= at))
         return;
     c->armed_ms_ = at;
-    wheel_arm(c->server->o.wheel, &c->timer_, now, at > now ? at - now : 0);
-    c->server->timer_armed = true;
+    loop_arm(c->server->o.loop, &c->timer_, at > now ? at - now : 0);
 }
 
 static void on_due(struct conn *c, uint64_t now)
@@ -261,7 +260,7 @@ void conn_doom(struct conn *c)
     if (conn_dead(c))
         return;
     conn_move(c, CONN_DEAD);
-    wheel_cancel(c->server->o.wheel, &c->timer_);
+    loop_cancel(c->server->o.loop, &c->timer_);
     list_remove(&c->dirty_);
     if (c->link)
         list_append(&c->server->doomed, &c->fate_);

@@ -1,7 +1,7 @@
 /* What happens once a loop turn, between the timers and the wait for sockets. */
 #include "gateway/server/ws_conn.h"
 
-void flush_reap(struct server *s)
+void server_reap(struct server *s)
 {
     while (!list_empty(&s->gone)) {
         struct conn *c = LIST_FIRST(&s->gone, struct conn, fate_);
@@ -33,7 +33,7 @@ static void flush_dirty(struct server *s)
 /* A token waits for seven others, not for a hundred. */
 void server_flush_crowd(struct server *s)
 {
-    if (s->n_marked >= FLUSH_CROWD && s->phase != SERVER_CLOSED)
+    if (s->n_marked >= FLUSH_CROWD && server_phase(s) != PHASE_CLOSED)
         flush_dirty(s);
 }
 
@@ -46,25 +46,14 @@ static void kill_doomed(struct server *s)
     }
 }
 
-static void run_again(uv_idle_t *h UNUSED)
+void server_flush(struct server *s)
 {
-    /* That it runs keeps the loop from waiting. */
-}
-
-void flush_turn(struct server *s)
-{
-    /* First, so that transfers whose clients have left are closed by this very tick. */
-    flush_reap(s);
-    s->timer_armed = false;
-    if (s->o.before_flush)
-        s->o.before_flush(s->o.ctx);
-    s->timer_armed = false;
-    if (s->phase == SERVER_CLOSED)
+    if (server_phase(s) == PHASE_CLOSED)
         return;
     flush_dirty(s);
     kill_doomed(s);
-    if (!list_empty(&s->dirty) || !list_empty(&s->gone) || s->timer_armed)
-        uv_idle_start(&s->again, run_again);
-    else
-        uv_idle_stop(&s->again);
+    if (!list_empty(&s->dirty) || !list_empty(&s->gone))
+        loop_again(s->o.loop);
+    if (server_phase(s) == PHASE_CLOSING && s->n_conns == 0)
+        uv_timer_start(&s->last, server_take_down, 0, 0);
 }

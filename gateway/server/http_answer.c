@@ -98,7 +98,7 @@ static void add_number_line(struct head *h, struct bytes name, uint64_t value)
 static void add_common(struct head *h, struct conn *c, const struct answer *a)
 {
     const struct http_conn *http = c->http;
-    const bool keep_alive = http->keep_alive && c->server->phase == SERVER_SERVING;
+    const bool keep_alive = http->keep_alive && server_phase(c->server) == PHASE_SERVING;
     add(h, BYTES("HTTP/1.1 "));
     add_number(h, (uint64_t)a->status, 10);
     add(h, BYTES(" "));

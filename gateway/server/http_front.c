@@ -195,7 +195,7 @@ static void upgrade(struct conn *c, const struct http1_request *req, bool origin
         struct bytes bearer = bearer_token(req);
         if (!authenticate(c, req, bearer.len > 0 ? bearer : token))
             return;
-        if (c->server->phase != SERVER_SERVING) {
+        if (server_phase(c->server) != PHASE_SERVING) {
             refuse(c, 503, API_SERVER, "server_draining", "This server is going away. Connect again.");
             if (h->refusal)
                 h->refusal->retry_after_s = 1;

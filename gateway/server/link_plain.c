@@ -58,7 +58,7 @@ static void on_event(uv_poll_t *h, int status, int events)
 static enum err adopt(struct listener *l, struct conn *c, int fd)
 {
     struct plain *p = malloc(sizeof(*p));
-    if (!p || uv_poll_init_socket(l->server->o.loop, &p->poll, fd) != 0) {
+    if (!p || uv_poll_init_socket(&l->server->o.loop->uv, &p->poll, fd) != 0) {
         free(p);
         close(fd);
         return ERR_NOMEM;

@@ -89,7 +89,7 @@ static struct lws_vhost *make_vhost(struct server *s, size_t i, struct listener 
 static enum err make_context(struct server *s)
 {
     struct lws_context_creation_info info = {0};
-    void *loops[1] = {s->o.loop};
+    void *loops[1] = {&s->o.loop->uv};
     lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
     info.port = CONTEXT_PORT_NO_LISTEN;
     info.options =

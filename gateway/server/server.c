@@ -12,13 +12,11 @@ size_t server_out_max(const struct config *cfg)
     return (size_t)(cfg->limits.max_response_bytes + cfg->limits.max_message_bytes) * worst + rest;
 }
 
-/* All that is left, at once: the library's context, and our handles. */
-static void take_down(uv_timer_t *t)
+void server_take_down(uv_timer_t *t)
 {
     struct server *s = t->data;
-    if (s->phase == SERVER_CLOSED)
+    if (!phase_enter(&s->o.loop->phase, PHASE_CLOSED))
         return;
-    s->phase = SERVER_CLOSED;
     LIST_EACH(&s->conns, node)
     {
         struct conn *c = CONTAINER_OF(node, struct conn, all_);
@@ -26,29 +24,16 @@ static void take_down(uv_timer_t *t)
         if (c->link)
             c->ops->kill(c->link);
     }
-    flush_reap(s);
+    server_reap(s);
     accept_close(s);
-    uv_close((uv_handle_t *)&s->prepare, NULL);
-    uv_close((uv_handle_t *)&s->again, NULL);
     uv_close((uv_handle_t *)&s->last, NULL);
     link_tls_close(s);
 }
 
-static void on_prepare(uv_prepare_t *h)
-{
-    struct server *s = h->data;
-    flush_turn(s);
-    if (s->phase == SERVER_CLOSING && s->n_conns == 0)
-        uv_timer_start(&s->last, take_down, 0, 0);
-}
-
 static void init_handles(struct server *s)
 {
-    uv_prepare_init(s->o.loop, &s->prepare);
-    uv_idle_init(s->o.loop, &s->again);
-    uv_timer_init(s->o.loop, &s->last);
-    s->prepare.data = s->again.data = s->last.data = s;
-    uv_prepare_start(&s->prepare, on_prepare);
+    uv_timer_init(&s->o.loop->uv, &s->last);
+    s->last.data = s;
 }
 
 uint64_t server_room(const struct config *cfg)
@@ -114,7 +99,7 @@ static void destroy_context(struct server *s, uv_run_mode mode)
     enum { STEPS = 4 };
     for (int i = 0; i < STEPS && s->context; i++) {
         link_tls_close(s);
-        uv_run(s->o.loop, mode);
+        uv_run(&s->o.loop->uv, mode);
     }
 }
 
@@ -134,7 +119,7 @@ struct server *server_new(const struct server_opts *o)
     if (link_tls_open(s) != ERR_OK || accept_open(s) != ERR_OK) {
         LOG_ERROR("server libwebsockets or its sockets do not start");
         accept_close(s);
-        uv_run(s->o.loop, UV_RUN_NOWAIT);
+        uv_run(&s->o.loop->uv, UV_RUN_NOWAIT);
         destroy_context(s, UV_RUN_NOWAIT);
         free_all(s);
         return NULL;
@@ -145,12 +130,8 @@ struct server *server_new(const struct server_opts *o)
 
 void server_drain(struct server *s, uint64_t deadline_ms)
 {
-    if (s->phase != SERVER_SERVING)
-        return;
-    s->phase = SERVER_DRAINING;
     s->drain_ms = deadline_ms;
     s->drain_since_ms = server_now(s);
-    s->o.env->draining = true;
     accept_stop(s);
     LIST_EACH(&s->conns, node)
     conn_drain(CONTAINER_OF(node, struct conn, all_));
@@ -163,14 +144,11 @@ size_t server_connections(const struct server *s)
 
 void server_close(struct server *s)
 {
-    if (s->phase >= SERVER_CLOSING)
-        return;
-    s->phase = SERVER_CLOSING;
     accept_stop(s);
-    flush_reap(s);
+    server_reap(s);
     LIST_EACH(&s->conns, node)
     conn_shut(CONTAINER_OF(node, struct conn, all_));
-    uv_timer_start(&s->last, take_down, s->n_conns == 0 ? 0 : LAST_MS, 0);
+    uv_timer_start(&s->last, server_take_down, s->n_conns == 0 ? 0 : LAST_MS, 0);
 }
 
 void server_free(struct server *s)
@@ -178,6 +156,6 @@ void server_free(struct server *s)
     if (!s)
         return;
     destroy_context(s, UV_RUN_DEFAULT);
-    flush_reap(s);
+    server_reap(s);
     free_all(s);
 }

@@ -2,24 +2,19 @@
 /* Sockets in, sessions and exchanges out. The only room that knows libwebsockets, which carries TLS, the
  * event loop's view of the sockets and the partial writes; HTTP/1.1 (RFC 9112) and WebSocket (RFC 6455)
  * framing are ours (see README.md here for why). */
-#include "common/wheel.h"
+#include "gateway/loop/loop.h"
 #include "gateway/server/door.h"
 #include "gateway/session/exchange.h"
-#include <uv.h>
 
 struct server;
 
 struct server_opts {
-    uv_loop_t *loop;
+    struct loop *loop;
     const struct config *cfg;
     struct session_env *env;
-    struct wheel *wheel;   /* advanced by the worker */
     const int *listen_fds; /* one for each cfg->listen, bound and listening, non-blocking; borrowed */
     struct door *door;     /* shared by all workers */
     unsigned door_slot;    /* this worker's column */
-    void (*before_flush)(
-        void *ctx); /* called once a loop turn before sockets are flushed: the worker's tick */
-    void *ctx;
 };
 
 /* NULL with a logged reason (bad certificate, no memory). */
@@ -28,7 +23,13 @@ struct server *server_new(const struct server_opts *o);
 void server_cover(struct server *s, unsigned slot, const int *fds);
 /* No longer; what has come from there stays. */
 void server_uncover(struct server *s, unsigned slot);
-/* Accept no more, tell every session (session.going_away), close idle ones; answers in flight may finish. */
+/* What a turn of the loop ends with. First: connections whose sockets have closed are freed, so that what
+ * they asked for can be taken down in this very turn. */
+void server_reap(struct server *s);
+/* Last: writes what there is to be written, and closes what is to be closed. */
+void server_flush(struct server *s);
+/* PHASE_DRAINING has been entered: accept no more, tell every session (session.going_away), close idle ones;
+ * answers in flight may finish. */
 void server_drain(struct server *s, uint64_t deadline_ms);
 /* Writes what is there to be written, if many connections have something: for between the events of one loop
  * turn. */
@@ -38,8 +39,9 @@ void server_flush_crowd(struct server *s);
 uint64_t server_room(const struct config *cfg);
 /* Connections still open. */
 size_t server_connections(const struct server *s);
-/* Closes everything that is left (1012): every session and exchange is gone when it returns; the sockets, and
- * libwebsockets' context, go in the next turns: run the loop until it is empty, then server_free. */
+/* PHASE_CLOSING has been entered: closes everything that is left (1012): every session and exchange is gone
+ * when it returns; the sockets, and libwebsockets' context, go in the next turns, with PHASE_CLOSED at their
+ * end: run the loop until it is empty, then server_free. */
 void server_close(struct server *s);
 void server_free(struct server *s);
 /* Loads certificate and key as server_new would: for `sluice check` and before a reload. Problems go to

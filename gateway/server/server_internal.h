@@ -46,24 +46,18 @@ struct acceptor {
     unsigned slot; /* whose, when borrowed */
 };
 
-enum server_phase { SERVER_SERVING, SERVER_DRAINING, SERVER_CLOSING, SERVER_CLOSED };
-
 struct server {
     struct server_opts o;
     const struct config *cfg;
-    enum server_phase phase;
     uint64_t drain_ms; /* what clients are told */
     uint64_t drain_since_ms;
     struct lws_context *context; /* NULL without TLS */
     struct listener *listeners;
     size_t n_listeners;
     struct list acceptors;
-    uv_prepare_t prepare;
-    uv_idle_t again; /* runs while something is left for the next turn */
     uv_timer_t last; /* server_close's deadline */
     struct wheel_timer accept_pause;
     bool accept_warned;
-    bool timer_armed; /* during a flush: the worker looks at the wheel before it */
     struct list conns;
     struct list dirty;  /* have something to write or to go on with */
     struct list doomed; /* to be closed at the end of the turn */
@@ -81,14 +75,20 @@ struct server {
     int64_t date_s;
 };
 
-/* The loop's time; the same clock as clock_mono_ms, read once a turn. */
 static inline uint64_t server_now(const struct server *s)
 {
-    return uv_now(s->o.loop);
+    return loop_now(s->o.loop);
+}
+static inline enum worker_phase server_phase(const struct server *s)
+{
+    return phase_of(&s->o.loop->phase);
 }
 /* A log of the room's own size is encoded into one message at worst: this bounds it, framing and escapes
  * included. */
 size_t server_out_max(const struct config *cfg);
+
+/* server.c: all that is left, at once: the library's context, and our handles. */
+void server_take_down(uv_timer_t *t);
 
 /* accept.c */
 /* Opens each listener's own. ERR_NOMEM. */
@@ -96,10 +96,6 @@ enum err accept_open(struct server *s) MUST_USE;
 void accept_stop(struct server *s);
 /* Closes all. */
 void accept_close(struct server *s);
-
-/* flush.c: one loop turn's work. */
-void flush_turn(struct server *s);
-void flush_reap(struct server *s);
 
 /* What a connection stands on: a socket of libuv's, or TLS in libwebsockets' hands. Each calls conn_input,
  * conn_writable and conn_closed. */

@@ -180,7 +180,7 @@ static bool pull(struct conn *c, struct buf *out)
     }
     if (more)
         return true;
-    if (w->close_code == 0 && c->server->phase != SERVER_SERVING && !session_busy(w->session))
+    if (w->close_code == 0 && server_phase(c->server) != PHASE_SERVING && !session_busy(w->session))
         ws_close_now(c, WS_RESTART, "going away");
     else if (w->close_code != 0)
         ws_close_now(c, w->close_code, w->close_reason);

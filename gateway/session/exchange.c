@@ -14,7 +14,7 @@ struct exchange {
 
 static enum err check(struct session_env *env, const struct call *c, struct api_error *ret_error)
 {
-    if (env->draining) {
+    if (!phase_serving(env->phase)) {
         error_draining(ret_error);
         return ERR_CLOSED;
     }

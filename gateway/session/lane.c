@@ -159,7 +159,7 @@ static void start(struct lane *l, struct call *c)
 {
     struct session *s = l->session;
     struct context *continued;
-    if (s->env->draining) {
+    if (!phase_serving(s->env->phase)) {
         error_draining(&c->error);
         refuse(l, c, &c->error);
         return;

@@ -103,7 +103,7 @@ static void on_create(struct session *s, struct call *c)
     if (err == ERR_OK) {
         stream_id = c->request.stream_id;
         struct lane *l = NULL;
-        if (s->env->draining) {
+        if (!phase_serving(s->env->phase)) {
             error_draining(&e);
         } else {
             l = lane_get(s, stream_id, &e);

@@ -1,6 +1,7 @@
 #pragma once
 /* One authenticated WebSocket: lanes, in-flight responses, continuation. Plain C: no socket, no clock but
  * what it is told; the connection below feeds it messages and pulls events out of it. */
+#include "gateway/loop/phase.h"
 #include "gateway/pipeline/pipeline.h"
 
 struct session;
@@ -15,7 +16,8 @@ struct carrier {
 struct session_env {
     const struct config *cfg;
     struct pipeline *pipeline;
-    bool draining; /* requests that have not begun are refused (server_draining, 503) */
+    const struct phase
+        *phase; /* not serving: requests that have not begun are refused (server_draining, 503) */
 };
 
 /* NULL: no memory. */

@@ -6,41 +6,11 @@
  * event and every comment is a sign of life. */
 #include "gateway/upstream/internal.h"
 
-static void on_deadline(uv_timer_t *h);
-
-/* (Re)starts the loop's timer when the wheel needs it earlier than it is set. */
-static void wake_at(struct upstream *u, uint64_t due)
-{
-    uint64_t now = uv_now(u->loop);
-    if (due >= u->deadline_due)
-        return;
-    u->deadline_due = due;
-    uv_timer_start(&u->deadline, on_deadline, due > now ? due - now : 1, 0);
-}
-
-static void on_deadline(uv_timer_t *h)
-{
-    struct upstream *u = CONTAINER_OF(h, struct upstream, deadline);
-    uint64_t now = uv_now(u->loop), in;
-    u->deadline_due = UINT64_MAX;
-    wheel_advance(&u->wheel, now);
-    in = wheel_next_ms(&u->wheel, now);
-    if (in != UINT64_MAX)
-        wake_at(u, now + in);
-    upstream_tick(u);
-}
-
-void deadline_arm(struct upstream *u, struct wheel_timer *timer, uint64_t due)
-{
-    uint64_t now = uv_now(u->loop), delay = due > now ? due - now : 1;
-    wheel_arm(&u->wheel, timer, now, delay);
-    /* The wheel rounds up to its tick, so that a timer is not early. */
-    wake_at(u, now + delay + WHEEL_TICK_MS);
-}
-
+/* `due`: as loop_now tells the time. */
 static void arm(struct transfer *t, uint64_t due)
 {
-    deadline_arm(t->u, &t->timer, due);
+    const uint64_t now = loop_now(t->u->loop);
+    loop_arm(t->u->loop, &t->timer, due > now ? due - now : 1);
 }
 
 static void expire(struct transfer *t, enum fault_kind kind, uint64_t ms)
@@ -59,7 +29,7 @@ static void on_due(struct wheel_timer *timer)
 {
     struct transfer *t = CONTAINER_OF(timer, struct transfer, timer);
     const struct config *cfg = t->u->cfg;
-    uint64_t now = uv_now(t->u->loop);
+    uint64_t now = loop_now(t->u->loop);
     uint64_t total = t->total_ms;
     if (!t->owned || llm_builder_ended(t->builder))
         return;
@@ -82,13 +52,6 @@ static void on_drained_too_long(struct wheel_timer *timer)
     transfer_mark(t);
 }
 
-void deadline_init(struct upstream *u)
-{
-    uv_timer_init(u->loop, &u->deadline);
-    wheel_init(&u->wheel, uv_now(u->loop));
-    u->deadline_due = UINT64_MAX;
-}
-
 void deadline_start(struct transfer *t)
 {
     const struct config *cfg = t->u->cfg;
@@ -100,7 +63,7 @@ void deadline_alive(struct transfer *t)
 {
     const struct config *cfg = t->u->cfg;
     bool first = !t->begun && llm_builder_begun(t->builder);
-    t->alive_ms = uv_now(t->u->loop);
+    t->alive_ms = loop_now(t->u->loop);
     if (!first)
         return;
     t->begun = true;
@@ -111,10 +74,10 @@ void deadline_drain(struct transfer *t)
 {
     deadline_stop(t);
     wheel_timer_init(&t->timer, on_drained_too_long);
-    arm(t, uv_now(t->u->loop) + DRAIN_MS);
+    arm(t, loop_now(t->u->loop) + DRAIN_MS);
 }
 
 void deadline_stop(struct transfer *t)
 {
-    wheel_cancel(&t->u->wheel, &t->timer);
+    loop_cancel(t->u->loop, &t->timer);
 }

@@ -5,7 +5,7 @@
 #include "common/fsm.h"
 #include "common/list.h"
 #include "common/log.h"
-#include "common/wheel.h"
+#include "gateway/loop/loop.h"
 #include "gateway/upstream/demo.h"
 #include "gateway/upstream/retry_after.h"
 #include "gateway/upstream/upstream.h"
@@ -79,16 +79,12 @@ struct origin {
 };
 
 struct upstream {
-    uv_loop_t *loop;
+    struct loop *loop;
     const struct config *cfg;
     struct origin *origins; /* one for each of cfg->providers */
     struct list live;       /* all transfers */
     struct list work;       /* those that the next tick must look at */
     size_t n_live;
-    uv_idle_t soon; /* runs while there is work that no socket's event leads to */
-    uv_timer_t deadline;
-    uint64_t deadline_due; /* when `deadline` goes off; UINT64_MAX: not armed */
-    struct wheel wheel;
     struct demo demo;
     char *inbox;                   /* of plain.c: for the time of one event */
     unsigned n_handles;            /* libuv handles not yet closed */
@@ -160,8 +156,6 @@ struct transfer {
 void transfer_mark(struct transfer *t);
 /* The same when no tick follows: one comes on the next loop turn. */
 void transfer_schedule(struct transfer *t);
-/* Looks at all transfers that were marked; never from inside a curl callback. */
-void upstream_tick(struct upstream *u);
 /* What ends each callback from a provider's socket: the tick, and the owner's turn. */
 void upstream_event_over(struct upstream *u);
 void upstream_handle_closed(uv_handle_t *h, struct upstream *u);
@@ -203,12 +197,9 @@ void transfer_end(struct transfer *t);
 void transfer_log_fault(struct transfer *t);
 
 /* deadline.c */
-void deadline_init(struct upstream *u);
 void deadline_start(struct transfer *t);
 void deadline_drain(struct transfer *t);
 void deadline_stop(struct transfer *t);
-/* Any other timer on the same wheel. `due`: as uv_now tells the time. */
-void deadline_arm(struct upstream *u, struct wheel_timer *timer, uint64_t due);
 /* An event or a comment has come. */
 void deadline_alive(struct transfer *t);
 

@@ -148,7 +148,7 @@ static struct watch *watch_new(struct origin *o, curl_socket_t fd)
         return NULL;
     w->origin = o;
     w->fd = fd;
-    if (uv_poll_init_socket(o->u->loop, &w->poll, fd) != 0) {
+    if (uv_poll_init_socket(&o->u->loop->uv, &w->poll, fd) != 0) {
         free(w);
         return NULL;
     }
@@ -273,7 +273,7 @@ static bool origin_open(struct origin *o)
         forget(o);
         return false;
     }
-    uv_timer_init(o->u->loop, &o->timer);
+    uv_timer_init(&o->u->loop->uv, &o->timer);
     o->u->n_handles++;
     curl_multi_setopt(o->multi, CURLMOPT_SOCKETFUNCTION, on_want_socket);
     curl_multi_setopt(o->multi, CURLMOPT_SOCKETDATA, o);

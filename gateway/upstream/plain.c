@@ -136,7 +136,7 @@ static void close_connection(struct plain_connection *c)
     if (list_linked(&c->idle))
         p->n_idle--;
     list_remove(&c->idle);
-    wheel_cancel(&c->origin->u->wheel, &c->unused);
+    loop_cancel(c->origin->u->loop, &c->unused);
     http1_response_free(&c->response);
     p->n_connections--;
     if (c->polled)
@@ -173,7 +173,7 @@ static void make_idle(struct plain_connection *c)
     c->used = true;
     http1_response_reset(&c->response);
     list_append(&o->plain.idle, &c->idle);
-    deadline_arm(o->u, &c->unused, uv_now(o->u->loop) + o->u->cfg->timeouts.upstream_idle);
+    loop_arm(o->u->loop, &c->unused, o->u->cfg->timeouts.upstream_idle);
     if (++o->plain.n_idle > o->provider->max_idle_connections)
         close_connection(LIST_FIRST(&o->plain.idle, struct plain_connection, idle));
 }
@@ -184,7 +184,7 @@ static struct plain_connection *take_idle(struct plain *p)
     struct plain_connection *c = CONTAINER_OF(p->idle.prev, struct plain_connection, idle);
     list_remove(&c->idle);
     p->n_idle--;
-    wheel_cancel(&c->origin->u->wheel, &c->unused);
+    loop_cancel(c->origin->u->loop, &c->unused);
     return c;
 }
 
@@ -194,7 +194,7 @@ static void begin(struct plain_connection *c, struct transfer *t);
 static bool watch_socket(struct plain_connection *c, int events)
 {
     struct upstream *u = c->origin->u;
-    if (uv_poll_init_socket(u->loop, &c->poll, c->fd) != 0)
+    if (uv_poll_init_socket(&u->loop->uv, &c->poll, c->fd) != 0)
         return false;
     c->polled = true;
     u->n_handles++;
@@ -215,7 +215,7 @@ static void set_options(int fd)
 static int connect_to_peer(struct origin *o, bool *ret_connecting)
 {
     struct plain *p = &o->plain;
-    if (uv_now(o->u->loop) >= p->peer_until)
+    if (loop_now(o->u->loop) >= p->peer_until)
         return -1;
     int fd = socket(p->peer.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -247,7 +247,7 @@ static CURLcode go_on_with(struct plain_connection *c, struct transfer *t)
         return CURLE_OUT_OF_MEMORY;
     t->connection = c;
     if (c->connecting)
-        deadline_arm(u, &c->unused, uv_now(u->loop) + u->cfg->timeouts.connect);
+        loop_arm(u->loop, &c->unused, u->cfg->timeouts.connect);
     else
         begin(c, t);
     return CURLE_OK;
@@ -443,7 +443,7 @@ static void on_connected(struct plain_connection *c, bool failed)
 {
     int error = 0;
     socklen_t len = sizeof(error);
-    wheel_cancel(&c->origin->u->wheel, &c->unused);
+    loop_cancel(c->origin->u->loop, &c->unused);
     if (failed || getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0 ||
         uv_poll_start(&c->poll, UV_READABLE, on_socket_event) != 0) {
         c->origin->plain.peer_until = 0;
@@ -482,7 +482,7 @@ static CURLcode take_socket(struct plain_connection *c, curl_socket_t fd)
         return CURLE_COULDNT_CONNECT;
     p->peer_len = sizeof(p->peer);
     if (getpeername(c->fd, (struct sockaddr *)&p->peer, &p->peer_len) == 0)
-        p->peer_until = uv_now(c->origin->u->loop) + PEER_MS;
+        p->peer_until = loop_now(c->origin->u->loop) + PEER_MS;
     return watch_socket(c, UV_READABLE) ? CURLE_OK : CURLE_OUT_OF_MEMORY;
 }
 

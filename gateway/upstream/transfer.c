@@ -215,7 +215,7 @@ void transfer_log_fault(struct transfer *t)
     const struct llm_builder *b = t->builder;
     const struct api_error *e = &b->log->end.error;
     unsigned suppressed;
-    if (!log_gate_pass(&t->origin->failures, uv_now(t->u->loop), &suppressed))
+    if (!log_gate_pass(&t->origin->failures, loop_now(t->u->loop), &suppressed))
         return;
     LOG_WARN("attempt failed request=%s response=%s provider=%s status=%d kind=%s code=%s "
              "provider_request=\"%s\" curl=%d detail=\"%s\" suppressed=%u",

@@ -18,15 +18,10 @@ void transfer_mark(struct transfer *t)
         list_append(&t->u->work, &t->work);
 }
 
-static void on_soon(uv_idle_t *h)
-{
-    upstream_tick(h->data);
-}
-
 void transfer_schedule(struct transfer *t)
 {
     transfer_mark(t);
-    uv_idle_start(&t->u->soon, on_soon);
+    loop_again(t->u->loop);
 }
 
 void transfer_fail(struct transfer *t, const struct fault *f)
@@ -78,7 +73,7 @@ static void tell_owner(struct transfer *t)
     t->news = false;
     if (!t->report->begun && llm_builder_begun(t->builder)) {
         t->report->begun = true;
-        t->report->first_token_ms = (uint32_t)(uv_now(t->u->loop) - t->started_ms);
+        t->report->first_token_ms = (uint32_t)(loop_now(t->u->loop) - t->started_ms);
     }
     if (llm_builder_ended(t->builder))
         t->owned = false;
@@ -145,10 +140,8 @@ void upstream_tick(struct upstream *u)
     u->ticking = false;
     /* What came up meanwhile waits for the next turn: an owner that starts and fails for ever must not hold
      * the loop. */
-    if (list_empty(&u->work))
-        uv_idle_stop(&u->soon);
-    else
-        uv_idle_start(&u->soon, on_soon);
+    if (!list_empty(&u->work))
+        loop_again(u->loop);
 }
 
 static void demo_stepped(void *owner)
@@ -163,7 +156,7 @@ static void demo_turned(void *ctx)
     upstream_tick(ctx);
 }
 
-struct upstream *upstream_new(uv_loop_t *loop, const struct config *cfg)
+struct upstream *upstream_new(struct loop *loop, const struct config *cfg)
 {
     struct upstream *u = calloc(1, sizeof(*u));
     if (!u)
@@ -182,14 +175,11 @@ struct upstream *upstream_new(uv_loop_t *loop, const struct config *cfg)
     list_init(&u->work);
     for (size_t i = 0; i < cfg->n_providers; i++)
         origin_init(&u->origins[i], u, &cfg->providers[i]);
-    uv_idle_init(loop, &u->soon);
-    u->soon.data = u;
-    deadline_init(u);
-    demo_init(&u->demo, loop);
+    demo_init(&u->demo, &loop->uv);
     u->demo.stepped = demo_stepped;
     u->demo.turned = demo_turned;
     u->demo.ctx = u;
-    u->n_handles = 3;
+    u->n_handles = 1;
     return u;
 }
 
@@ -233,8 +223,6 @@ void upstream_close(struct upstream *u)
     }
     for (size_t i = 0; i < u->cfg->n_providers; i++)
         origin_close(&u->origins[i]);
-    close_own_handle(u, (uv_handle_t *)&u->soon);
-    close_own_handle(u, (uv_handle_t *)&u->deadline);
     close_own_handle(u, (uv_handle_t *)&u->demo.timer);
 }
 
@@ -322,7 +310,7 @@ static bool prepare(struct transfer *t, const struct upstream_call *call)
 
 uint64_t upstream_now(const struct upstream *u)
 {
-    return uv_now(u->loop);
+    return loop_now(u->loop);
 }
 
 struct transfer *upstream_start(struct upstream *u, const struct upstream_call *call)
@@ -342,7 +330,7 @@ struct transfer *upstream_start(struct upstream *u, const struct upstream_call *
     t->request_id = call->request_id;
     t->response_id = call->response_id;
     t->owned = true;
-    t->started_ms = uv_now(u->loop);
+    t->started_ms = loop_now(u->loop);
     t->total_ms = (call->since_ms ? call->since_ms : t->started_ms) + u->cfg->timeouts.total;
     fsm_init(&t->state, &transfer_fsm, TRANSFER_WAITING);
     list_init(&t->node);

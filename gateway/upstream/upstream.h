@@ -1,6 +1,5 @@
 #pragma once
-/* Transfers to providers: the only code that knows curl. One `struct upstream` a worker, on the worker's
- * libuv loop.
+/* Transfers to providers: the only code that knows curl. One `struct upstream` a worker.
  *
  * A transfer is one attempt. It appends to the builder that it was given and knows nothing of who reads.
  * Whatever happens (HTTP error, timeout, truncation, reset) gives the builder exactly one outcome; then, and
@@ -8,7 +7,7 @@
  * upstream_start. A transfer logs no terminal, and no created. */
 #include "gateway/config/config.h"
 
-struct uv_loop_s;
+struct loop;
 struct upstream;
 struct transfer;
 
@@ -37,10 +36,13 @@ struct upstream_call {
     void *ctx;
 };
 
-struct upstream *upstream_new(struct uv_loop_s *loop, const struct config *cfg);
+struct upstream *upstream_new(struct loop *loop, const struct config *cfg);
 /* `call` after the work of each event of a provider's socket: clients need not wait until all sockets that
  * are ready in this loop turn have been read. */
 void upstream_after_each(struct upstream *u, void (*call)(void *ctx), void *ctx);
+/* Opens, tells of and takes down the transfers that want it: at the end of each turn of the loop. What comes
+ * up meanwhile waits for the next one. */
+void upstream_tick(struct upstream *u);
 /* Cancels all; closes its handles: run the loop until they are gone, then upstream_free. */
 void upstream_close(struct upstream *u);
 void upstream_free(struct upstream *u);

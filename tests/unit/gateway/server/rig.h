@@ -28,48 +28,37 @@ struct rig {
 
 /* The server and what it stands on. */
 struct room {
-    uv_loop_t loop;
-    struct wheel wheel;
+    struct loop loop;
     struct upstream *upstream;
     struct response_pool pool;
     struct pipeline pipeline;
     struct session_env env;
     struct server *server;
-    uv_timer_t timer;
     uv_signal_t on_drain, on_stop;
     struct door *door;
-    bool stopped;
 };
-
-static inline void room_timer(uv_timer_t *t)
-{
-    struct room *r = t->data;
-    wheel_advance(&r->wheel, clock_mono_ms());
-}
 
 static inline void room_stop(struct room *r)
 {
-    if (r->stopped)
+    if (!phase_enter(&r->loop.phase, PHASE_CLOSING))
         return;
-    r->stopped = true;
     server_close(r->server);
     response_pool_close(&r->pool);
     upstream_close(r->upstream);
-    uv_close((uv_handle_t *)&r->timer, NULL);
     uv_close((uv_handle_t *)&r->on_drain, NULL);
     uv_close((uv_handle_t *)&r->on_stop, NULL);
 }
 
-static inline void room_tick(void *ctx)
+static inline void room_end_turn(void *ctx)
 {
     struct room *r = ctx;
-    const uint64_t now = clock_mono_ms();
-    response_pool_reap(&r->pool, now);
-    uint64_t in = wheel_next_ms(&r->wheel, now);
-    if (!r->stopped && in != UINT64_MAX)
-        uv_timer_start(&r->timer, room_timer, in, 0);
-    if (!r->stopped && r->env.draining && server_connections(r->server) == 0)
+    server_reap(r->server);
+    response_pool_reap(&r->pool, loop_now(&r->loop));
+    if (phase_of(&r->loop.phase) < PHASE_CLOSING)
+        upstream_tick(r->upstream);
+    if (phase_of(&r->loop.phase) == PHASE_DRAINING && server_connections(r->server) == 0)
         room_stop(r);
+    server_flush(r->server);
 }
 
 static inline void room_signal(uv_signal_t *h, int signum)
@@ -77,7 +66,7 @@ static inline void room_signal(uv_signal_t *h, int signum)
     struct room *r = h->data;
     if (signum == SIGTERM)
         room_stop(r);
-    else
+    else if (phase_enter(&r->loop.phase, PHASE_DRAINING))
         server_drain(r->server, 5000);
 }
 
@@ -86,41 +75,36 @@ static inline bool room_open(struct room *r, const struct config *cfg, const int
     r->door = door_create(1, cfg->limits.max_sessions);
     door_set_limits(r->door, cfg);
     signal(SIGPIPE, SIG_IGN);
-    uv_loop_init(&r->loop);
-    wheel_init(&r->wheel, clock_mono_ms());
-    uv_timer_init(&r->loop, &r->timer);
-    uv_signal_init(&r->loop, &r->on_drain);
-    uv_signal_init(&r->loop, &r->on_stop);
-    r->timer.data = r->on_drain.data = r->on_stop.data = r;
+    if (!loop_init(&r->loop))
+        return false;
+    uv_signal_init(&r->loop.uv, &r->on_drain);
+    uv_signal_init(&r->loop.uv, &r->on_stop);
+    r->on_drain.data = r->on_stop.data = r;
     uv_signal_start(&r->on_drain, room_signal, SIGUSR1);
     uv_signal_start(&r->on_stop, room_signal, SIGTERM);
     r->upstream = upstream_new(&r->loop, cfg);
-    response_pool_init(&r->pool, r->upstream, cfg, &r->wheel);
+    response_pool_init(&r->pool, r->upstream, cfg, &r->loop.wheel);
     pipeline_init(&r->pipeline, cfg, &r->pool);
-    r->env = (struct session_env){.cfg = cfg, .pipeline = &r->pipeline};
-    const struct server_opts o = {.loop = &r->loop,
-                                  .cfg = cfg,
-                                  .env = &r->env,
-                                  .wheel = &r->wheel,
-                                  .listen_fds = fds,
-                                  .door = r->door,
-                                  .before_flush = room_tick,
-                                  .ctx = r};
+    r->env = (struct session_env){.cfg = cfg, .pipeline = &r->pipeline, .phase = &r->loop.phase};
+    const struct server_opts o = {
+        .loop = &r->loop, .cfg = cfg, .env = &r->env, .listen_fds = fds, .door = r->door};
     r->server = server_new(&o);
+    if (r->server)
+        loop_on_turn(&r->loop, room_end_turn, r);
     return r->server != NULL;
 }
 
 /* Runs until room_stop has emptied the loop; 0: it came down in order. */
 static inline int room_end(struct room *r)
 {
-    uv_run(&r->loop, UV_RUN_DEFAULT);
+    loop_run(&r->loop);
     server_free(r->server);
-    response_pool_reap(&r->pool, clock_mono_ms());
+    response_pool_reap(&r->pool, loop_now(&r->loop));
     response_pool_free(&r->pool);
     upstream_free(r->upstream);
     uint64_t held = door_total(r->door);
     door_destroy(r->door);
-    return uv_loop_close(&r->loop) != 0 ? 3 : held != 0 ? 4 : 0;
+    return !loop_free(&r->loop) ? 3 : held != 0 ? 4 : 0;
 }
 
 /* A listening socket on a free port of the loopback. */

@@ -37,7 +37,7 @@ static int open_echo(void)
     size_t len = 0;
     ck_assert_int_eq(send(fd, request, sizeof(request) - 1, 0), sizeof(request) - 1);
     while (len < 4 || memcmp(answer + len - 4, "\r\n\r\n", 4) != 0) {
-        uv_run(&room.loop, UV_RUN_NOWAIT);
+        uv_run(&room.loop.uv, UV_RUN_NOWAIT);
         len += there(fd, answer + len, sizeof(answer) - len);
     }
     ck_assert_int_eq(strncmp(answer, "HTTP/1.1 101 ", 13), 0);
@@ -57,7 +57,7 @@ static unsigned heard_within_the_turn(const int *clients, unsigned n)
     unsigned heard = 0;
     for (unsigned i = 0; i < n; i++)
         say_hello(clients[i]);
-    uv_run(&room.loop, UV_RUN_NOWAIT);
+    uv_run(&room.loop.uv, UV_RUN_NOWAIT);
     for (unsigned i = 0; i < n; i++)
         ck_assert_uint_eq(there(clients[i], reply, sizeof(reply)), 0);
     server_flush_crowd(room.server);
@@ -74,13 +74,13 @@ START_TEST(a_crowd_is_written_to_within_the_turn)
     ck_assert(room_open(&room, cfg, fds));
     for (unsigned i = 0; i < FLUSH_CROWD; i++)
         clients[i] = open_echo();
-    uv_run(&room.loop, UV_RUN_NOWAIT);
+    uv_run(&room.loop.uv, UV_RUN_NOWAIT);
 
     ck_assert_uint_eq(heard_within_the_turn(clients, FLUSH_CROWD), FLUSH_CROWD);
     /* Fewer wait for the turn's end, which is the beginning of the next. */
-    uv_run(&room.loop, UV_RUN_NOWAIT);
+    uv_run(&room.loop.uv, UV_RUN_NOWAIT);
     ck_assert_uint_eq(heard_within_the_turn(clients, FLUSH_CROWD - 1), 0);
-    uv_run(&room.loop, UV_RUN_NOWAIT);
+    uv_run(&room.loop.uv, UV_RUN_NOWAIT);
     for (unsigned i = 0; i < FLUSH_CROWD - 1; i++)
         ck_assert_uint_eq(there(clients[i], reply, sizeof(reply)), REPLY);
 

@@ -7,6 +7,7 @@ static struct response_pool pool;
 static struct wheel wheel;
 static struct pipeline pipeline;
 static struct session_env env;
+static struct phase phase;
 static unsigned wakes, close_code;
 static struct buf out;
 
@@ -39,7 +40,8 @@ static void setup(void)
     wheel_init(&wheel, 0);
     response_pool_init(&pool, NULL, cfg, &wheel);
     pipeline_init(&pipeline, cfg, &pool);
-    env = (struct session_env){.cfg = cfg, .pipeline = &pipeline};
+    phase_init(&phase);
+    env = (struct session_env){.cfg = cfg, .pipeline = &pipeline, .phase = &phase};
     n_transfers = wakes = close_code = 0;
     buf_init(&out, 1 << 22);
     s = session_open(&env, &cfg->keys[0], &carrier, NULL);
@@ -379,7 +381,7 @@ START_TEST(test_draining)
 {
     send_text(CREATE "}");
     session_going_away(s, 30000);
-    env.draining = true;
+    phase_enter(&phase, PHASE_DRAINING);
     ck_assert(has(pull(), "session.going_away"));
     send_text(CREATE ",\"stream_id\":\"z\"}");
     ck_assert(has(pull(), "server_draining"));
@@ -395,7 +397,7 @@ START_TEST(test_draining_refuses_what_waits)
     send_text(CREATE ",\"stream_id\":\"a\"}");
     send_text(CREATE ",\"stream_id\":\"a\"}");
     send_text(CREATE ",\"stream_id\":\"a\"}");
-    env.draining = true;
+    phase_enter(&phase, PHASE_DRAINING);
     ck_assert(!has(pull(), "server_draining"));
     finish(&transfers[0]);
     const char *text = pull();
@@ -481,7 +483,7 @@ START_TEST(test_exchange_refusals)
     ck_assert_ptr_null(
         exchange("{\"model\":\"none\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}", &e));
     ck_assert_int_eq(e.status, 404);
-    env.draining = true;
+    phase_enter(&phase, PHASE_DRAINING);
     ck_assert_ptr_null(exchange(CHAT "}", &e));
     ck_assert_int_eq(e.status, 503);
 }

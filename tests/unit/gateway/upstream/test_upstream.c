@@ -247,28 +247,27 @@ START_TEST(cancelled_while_the_provider_is_silent)
 }
 END_TEST
 
-static void cancel_and_free(uv_prepare_t *h)
+static struct ask *leaving;
+static void cancel_and_free(struct rig *r)
 {
-    struct ask *a = h->data;
-    upstream_cancel(a->transfer);
-    ask_free(a);
-    free(a);
-    uv_close((uv_handle_t *)h, NULL);
+    (void)r;
+    upstream_cancel(leaving->transfer);
+    ask_free(leaving);
+    free(leaving);
 }
 
-/* Between the loop's idle and its poll: the socket is read before anything has taken the transfer down. */
+/* Between the tick and the wait for sockets: the socket is read before anything has taken the transfer down.
+ */
 START_TEST(cancelled_when_more_is_there_to_read)
 {
     struct ask *a = malloc(sizeof(*a));
-    uv_prepare_t before_poll;
     ck_assert_ptr_nonnull(a);
     rig_open(&rig, false);
     rig_ask(&rig, a, &begun);
     RUN_UNTIL(&rig, a->told == 1);
     fake_push(&rig.fake, "6\r\ndata: \r\n6\r\nmore\n\n\r\n");
-    uv_prepare_init(&rig.loop, &before_poll);
-    before_poll.data = a;
-    uv_prepare_start(&before_poll, cancel_and_free);
+    leaving = a;
+    rig.turn_over = cancel_and_free;
     RUN_UNTIL(&rig, rig.fake.peer_closed == 1);
     ck_assert_uint_eq(upstream_in_flight(rig.up), 0);
     rig_close(&rig);

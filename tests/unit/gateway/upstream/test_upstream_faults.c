@@ -228,7 +228,7 @@ START_TEST(cancelled_while_the_name_is_looked_up)
     rig_open(&rig, false);
     snprintf(rig.base_url, sizeof(rig.base_url), "http://no-such-host.invalid/v1");
     rig_ask(&rig, &a, NULL);
-    uv_run(&rig.loop, UV_RUN_NOWAIT);
+    uv_run(&rig.loop.uv, UV_RUN_NOWAIT);
     unsigned told = a.told; /* 1 where the look-up was faster than this */
     upstream_cancel(a.transfer);
     RUN_UNTIL(&rig, upstream_in_flight(rig.up) == 0);
@@ -321,7 +321,7 @@ static void on_pulse(uv_timer_t *t)
 static void pulse_start(struct pulse *p, const char *text, uint64_t ms)
 {
     *p = (struct pulse){.text = text};
-    uv_timer_init(&rig.loop, &p->timer);
+    uv_timer_init(&rig.loop.uv, &p->timer);
     p->timer.data = p;
     uv_timer_start(&p->timer, on_pulse, ms, ms);
 }

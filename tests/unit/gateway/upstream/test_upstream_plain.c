@@ -210,7 +210,7 @@ START_TEST(further_connections_need_no_curl)
     ask_start(&second, &rig);
     /* Not once does curl have it. */
     while (rig.fake.requests < 2) {
-        uv_run(&rig.loop, UV_RUN_ONCE);
+        uv_run(&rig.loop.uv, UV_RUN_ONCE);
         ck_assert_ptr_null(second.transfer->easy);
     }
     struct plain *p = &rig.up->origins[0].plain;
