@@ -28,6 +28,11 @@ void secret_free(struct secret *s)
     *s = (struct secret){NULL, 0};
 }
 
+void secret_wipe(void *data, size_t len)
+{
+    OPENSSL_cleanse(data, len);
+}
+
 bool secret_is_set(const struct secret *s)
 {
     return s->data_ != NULL;

@@ -11,6 +11,8 @@ struct secret {
 /* Copies. ERR_INVALID: an empty one is no secret. */
 enum err secret_set(struct secret *s, struct bytes value) MUST_USE;
 void secret_free(struct secret *s);
+/* Overwrites, also where nobody reads it again. */
+void secret_wipe(void *data, size_t len);
 bool secret_is_set(const struct secret *s);
 /* Time depends on the lengths only. */
 bool secret_eq(const struct secret *s, struct bytes candidate);

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { PEM_MAX = 256 * 1024 };
+
 struct bytes check_text(const struct node *map, const char *key)
 {
     const struct node *n = node_get(map, key);
@@ -26,34 +28,90 @@ bool check_has_loopback(const struct config *cfg)
     return false;
 }
 
-static void check_readable(const struct node *n, const char *file, struct problems *p)
+static enum err read_all(int fd, struct buf *out)
+{
+    for (;;) {
+        enum err e = buf_reserve(out, 4096);
+        if (e)
+            return e;
+        ssize_t n = read(fd, out->data + out->len, 4096);
+        if (n < 0 && errno != EINTR)
+            return ERR_IO;
+        if (n == 0)
+            return ERR_OK;
+        out->len += n > 0 ? (size_t)n : 0;
+    }
+}
+
+static void warn_of_readers(const char *file, const struct stat *st)
+{
+    if (st->st_mode & S_IROTH)
+        LOG_WARN("a private key can be read by every user of this machine; chmod o-r it file=%s", file);
+}
+
+static void read_pem(const struct node *n, const char *file, bool private, struct secret *ret,
+                     struct problems *p)
 {
     static const char way_out[] = "a PEM file that this user can read";
+    struct stat st;
+    struct buf text;
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         node_problem(p, n, "%s cannot be read: %s; allowed: %s", file, strerror(errno), way_out);
         return;
     }
-    struct stat st;
+    buf_init(&text, PEM_MAX);
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         node_problem(p, n, "%s is not a regular file; allowed: %s", file, way_out);
+    else if (read_all(fd, &text) != ERR_OK || secret_set(ret, buf_bytes(&text)) != ERR_OK)
+        node_problem(p, n, "%s cannot be read, is empty, or too large; allowed: %s", file, way_out);
+    else if (private)
+        warn_of_readers(file, &st);
+    if (text.len > 0)
+        secret_wipe(text.data, text.len);
+    buf_free(&text);
     (void)close(fd);
 }
 
 /* A relative path begins at the configuration's directory. */
-static const char *file_path(struct config *cfg, const struct node *tls, const char *key, struct problems *p)
+static const char *file_path(struct config *cfg, const struct node *map, const char *key, struct secret *ret,
+                             struct problems *p)
 {
-    struct bytes text = check_text(tls, key);
+    struct bytes text = check_text(map, key);
     if (text.len == 0)
         return NULL;
     const char *slash = strrchr(cfg->file, '/');
     int dir = slash && text.data[0] != '/' ? (int)(slash + 1 - cfg->file) : 0;
     const char *path = arena_printf(&cfg->arena, "%.*s%.*s", dir, cfg->file, BYTES_FMT(text));
     if (path)
-        check_readable(node_get(tls, key), path, p);
+        read_pem(node_get(map, key), path, strcmp(key, "key") == 0, ret, p);
     else
-        node_problem(p, tls, "out of memory");
+        node_problem(p, map, "out of memory");
     return path;
+}
+
+static void check_certificate(struct config *cfg, struct config_certificate *c, const struct node *map,
+                              struct problems *p)
+{
+    c->certificate = file_path(cfg, map, "certificate", &c->chain, p);
+    c->key = file_path(cfg, map, "key", &c->private_key, p);
+}
+
+static void check_tls(struct config *cfg, struct config_listener *l, const struct node *tls,
+                      struct problems *p)
+{
+    const struct node *list = node_get(tls, "certificates");
+    const struct node *n = list ? list->first : NULL;
+    l->tls = true;
+    l->certificates = arena_array(&cfg->arena, 1 + l->n_more, sizeof(*l->certificates));
+    if (!l->certificates) {
+        node_problem(p, tls, "out of memory");
+        return;
+    }
+    l->n_certificates = 1 + l->n_more;
+    check_certificate(cfg, &l->certificates[0], tls, p);
+    for (size_t i = 1; i < l->n_certificates && n; i++, n = n->next)
+        check_certificate(cfg, &l->certificates[i], n, p);
 }
 
 static bool same_place(const struct config_listener *a, const struct config_listener *b)
@@ -67,11 +125,8 @@ static void check_listener(struct config *cfg, size_t i, const struct node *n, s
 {
     struct config_listener *l = &cfg->listen[i];
     const struct node *tls = node_get(n, "tls");
-    if (tls && tls->kind == NODE_MAP) {
-        l->tls = true;
-        l->certificate = file_path(cfg, tls, "certificate", p);
-        l->key = file_path(cfg, tls, "key", p);
-    }
+    if (tls && tls->kind == NODE_MAP)
+        check_tls(cfg, l, tls, p);
     if (!l->address)
         return;
     const struct node *address = node_get(n, "address");

@@ -121,6 +121,11 @@ void config_free(struct config *c)
         secret_free(&c->providers[i].api_key);
     for (size_t i = 0; i < c->n_keys; i++)
         secret_free(&c->keys[i].value);
+    for (size_t i = 0; i < c->n_listen; i++)
+        for (size_t j = 0; j < c->listen[i].n_certificates; j++) {
+            secret_free(&c->listen[i].certificates[j].chain);
+            secret_free(&c->listen[i].certificates[j].private_key);
+        }
     arena_free(&c->arena);
     free(c);
 }

@@ -9,6 +9,13 @@
 #include "common/secret.h"
 #include "protocols/dialect.h"
 
+/* A certificate with its chain, and its private key: the files, and the PEM texts that were in them when the
+ * configuration was read. Nobody opens the files again: workers may not. */
+struct config_certificate {
+    const char *certificate, *key;
+    struct secret chain, private_key;
+};
+
 struct config_listener {
     const char *address; /* as written: "0.0.0.0:8443", "[::]:8443", "unix:/run/sluice.sock" */
     const char *host;    /* numeric; NULL for a Unix socket */
@@ -17,8 +24,11 @@ struct config_listener {
     bool loopback; /* 127.0.0.0/8, ::1 or a Unix socket */
     bool allow_plaintext;
     bool tls;
-    const char *certificate,
-        *key; /* PEM files; a relative path is taken from the configuration's directory */
+    struct config_certificate
+        *certificates; /* the first one is for clients that ask for none of the others */
+    size_t n_certificates;
+    struct config_certificate *more; /* as written: those behind the first */
+    size_t n_more;
 };
 
 /* Past so many HTTP/2 connections nobody needs more: each carries 100 requests. */

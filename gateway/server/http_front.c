@@ -311,6 +311,10 @@ void front_head(struct conn *c, const struct http1_request *req)
     h->head_only = bytes_is(req->method, "HEAD");
     h->expecting = req->expect_continue;
     choose_request_id(h, req);
+    /* Not on loopback, where other programs may serve the same name without TLS (RFC 6797, 7.2: only over
+     * TLS). */
+    if (c->tls && !c->listener->cfg->loopback)
+        buf_append_bytes(&h->headers, BYTES("Strict-Transport-Security: max-age=31536000\r\n"));
     LOG_DEBUG("http request method=%.*s path=%.*s request_id=%s", BYTES_FMT(req->method),
               (int)MIN(req->path.len, 200), req->path.data, h->request_id);
     if (c->refusal != 0) {

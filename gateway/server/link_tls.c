@@ -69,7 +69,6 @@ static void on_log(int level, const char *line)
 
 static struct lws_vhost *make_vhost(struct server *s, size_t i, struct listener *l)
 {
-    const struct config_listener *cfg = l->cfg;
     struct lws_context_creation_info info = {0};
     char name[32];
     snprintf(name, sizeof(name), "listen-%zu", i);
@@ -79,9 +78,9 @@ static struct lws_vhost *make_vhost(struct server *s, size_t i, struct listener 
     info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
     info.protocols = protocols;
     info.retry_and_idle_policy = &no_retry;
-    info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS;
-    info.ssl_cert_filepath = cfg->certificate;
-    info.ssl_private_key_filepath = cfg->key;
+    /* Its certificate is not the library's to load: it knows files only. */
+    info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS |
+                   LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
     info.alpn = "http/1.1";
     return lws_create_vhost(s->context, &info);
 }
@@ -112,7 +111,10 @@ enum err link_tls_open(struct server *s)
             return ERR_NOMEM;
         l->vhost = make_vhost(s, i, l);
         /* Last, so that none of the library's own settings stays. */
-        if (!l->vhost || !l->ssl_ctx || !tls_tune(l->ssl_ctx))
+        const char *what;
+        if (!l->vhost || !l->ssl_ctx || !tls_tune(l->ssl_ctx) ||
+            !tls_use(l->ssl_ctx, &l->cfg->certificates[0], &what) ||
+            !tls_open_names(l->ssl_ctx, l->cfg, &l->names))
             return ERR_INVALID;
         SSL_CTX_set_info_callback(l->ssl_ctx, on_tls_event);
     }

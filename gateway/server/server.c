@@ -87,6 +87,8 @@ static struct server *alloc_server(const struct server_opts *o)
 
 static void free_all(struct server *s)
 {
+    for (size_t i = 0; i < s->n_listeners; i++)
+        tls_close_names(s->listeners[i].names);
     buf_free(&s->out);
     free(s->listeners);
     free(s->input);

@@ -8,6 +8,7 @@
 
 struct lws_context;
 struct lws_vhost;
+struct tls_names;
 struct conn;
 
 enum {
@@ -33,6 +34,7 @@ struct listener {
     const struct link_ops *ops;
     struct lws_vhost *vhost; /* TLS */
     void *ssl_ctx;           /* the vhost's */
+    struct tls_names *names; /* its further certificates */
     int fd;                  /* this worker's listening socket */
 };
 
@@ -124,3 +126,8 @@ void link_tls_close(struct server *s);
 /* tls.c */
 /* Protocols, groups, ciphers and modes of an SSL_CTX. False: this OpenSSL cannot have them. */
 bool tls_tune(void *ssl_ctx) MUST_USE;
+/* *ret_what on failure: "certificate" or "key"; OpenSSL's error queue says more. */
+bool tls_use(void *ssl_ctx, const struct config_certificate *c, const char **ret_what) MUST_USE;
+/* Has `ssl_ctx` choose among the listener's certificates. *ret is to be closed also on failure. */
+bool tls_open_names(void *ssl_ctx, const struct config_listener *l, struct tls_names **ret) MUST_USE;
+void tls_close_names(struct tls_names *names);

@@ -1,9 +1,15 @@
 // What TLS says to strangers: groups, ciphers, protocols.
 import assert from 'node:assert/strict';
 import net from 'node:net';
+import https from 'node:https';
 import tls from 'node:tls';
+import path from 'node:path';
+import { execFile } from 'node:child_process';
+import { chmod, mkdtemp, rm, unlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { promisify } from 'node:util';
 import { after, before, describe, it } from 'node:test';
-import { startGateway } from './lib/gateway.mjs';
+import { startGateway, testCertificate } from './lib/gateway.mjs';
 
 /** { protocol, alpn, group } of one handshake, or its error. */
 function handshake(gw, options = {}) {
@@ -174,6 +180,87 @@ describe('who never authenticates', () => {
         assert.equal(await full.ask(get('/v1/models', gw.key)), 503);
         await gw.waitLog(/connection refused" key=limits\.max_sessions address=127\.0\.0\.1/);
         for (const s of strangers) s.destroy();
+        await gw.stop();
+    });
+});
+
+describe('certificates', () => {
+    let dir;
+    before(async () => {
+        dir = await mkdtemp(path.join(tmpdir(), 'sluice-names-'));
+    });
+    after(() => rm(dir, { recursive: true }));
+    const make = async (name, kind) => {
+        const files = { certificate: path.join(dir, `${name}.crt`), key: path.join(dir, `${name}.key`) };
+        await promisify(execFile)('openssl', [
+            'req', '-x509', '-newkey', ...kind, '-nodes', '-days', '2', '-subj', `/CN=${name}`,
+            '-addext', `subjectAltName=DNS:${name},DNS:*.${name}`, '-keyout', files.key, '-out', files.certificate,
+        ]);
+        return files;
+    };
+    const subject = (gw, servername) =>
+        new Promise((resolve, reject) => {
+            const s = tls.connect({ host: '127.0.0.1', port: gw.listening[0].port, servername, rejectUnauthorized: false }, () => {
+                resolve(s.getPeerCertificate().subject.CN);
+                s.destroy();
+            });
+            s.on('error', reject);
+        });
+
+    it('several of a listener, by the name that a client asks for; read once, and again on SIGHUP', async () => {
+        const one = await make('one.example', ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256']);
+        const two = await make('two.example', ['rsa:2048']);
+        const own = await testCertificate();
+        const gw = await startGateway({
+            config: { workers: 1, listen: [{ address: '0.0.0.0:0', tls: { certificate: own.certificate, key: own.key, certificates: [one, two] } }, { address: '127.0.0.1:0' }] },
+        });
+        assert.equal(await subject(gw, 'localhost'), 'localhost');
+        assert.equal(await subject(gw, 'one.example'), 'one.example');
+        assert.equal(await subject(gw, 'two.example'), 'two.example');
+        assert.equal(await subject(gw, 'chat.two.example'), 'two.example');
+        assert.equal(await subject(gw, 'three.example'), 'localhost');
+        // A worker that is started again needs no file.
+        await unlink(one.key);
+        const since = gw.mark();
+        process.kill(gw.workerPids()[0], 'SIGKILL');
+        await gw.waitLog(/worker started/, { since });
+        assert.equal(await subject(gw, 'one.example'), 'one.example');
+        assert.match((await gw.reload())[0], /reload failed/);
+        assert.equal(await subject(gw, 'one.example'), 'one.example');
+        // The same names with other keys.
+        const before = await new Promise((resolve) => {
+            const s = tls.connect({ host: '127.0.0.1', port: gw.listening[0].port, servername: 'one.example', rejectUnauthorized: false }, () => {
+                resolve(s.getPeerCertificate().fingerprint256);
+                s.destroy();
+            });
+        });
+        await make('one.example', ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256']);
+        await chmod(one.key, 0o644);
+        const mark = gw.mark();
+        assert.match((await gw.reload())[0], /serving/);
+        assert.match(gw.logs.slice(mark), /a private key can be read by every user of this machine.* file=.*one\.example\.key/);
+        const s = tls.connect({ host: '127.0.0.1', port: gw.listening[0].port, servername: 'one.example', rejectUnauthorized: false });
+        await new Promise((resolve) => s.once('secureConnect', resolve));
+        assert.notEqual(s.getPeerCertificate().fingerprint256, before);
+        s.destroy();
+        await gw.stop();
+    });
+
+    it('browsers are told to come over TLS only, where this is no loopback', async () => {
+        const { certificate, key } = await testCertificate();
+        const own = { certificate, key };
+        const gw = await startGateway({
+            config: { workers: 1, listen: [{ address: '0.0.0.0:0', tls: own }, { address: '127.0.0.1:0', tls: own }] },
+        });
+        const header = (port) =>
+            new Promise((resolve, reject) => {
+                https.get({ host: '127.0.0.1', port, rejectUnauthorized: false, agent: false }, (r) => {
+                    r.resume();
+                    resolve(r.headers['strict-transport-security']);
+                }).on('error', reject);
+            });
+        assert.equal(await header(gw.listening[0].port), 'max-age=31536000');
+        assert.equal(await header(gw.listening[1].port), undefined);
         await gw.stop();
     });
 });

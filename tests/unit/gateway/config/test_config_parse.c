@@ -124,8 +124,8 @@ static void check_listeners_of_full(const struct config *c)
     ck_assert_str_eq(l[0].address, "0.0.0.0:8443");
     ck_assert_str_eq(l[0].host, "0.0.0.0");
     ck_assert_uint_eq(l[0].port, 8443);
-    ck_assert_ptr_nonnull(strstr(l[0].certificate, "/a.crt"));
-    ck_assert_ptr_nonnull(strstr(l[0].key, "/a.key"));
+    ck_assert_ptr_nonnull(strstr(l[0].certificates[0].certificate, "/a.crt"));
+    ck_assert_ptr_nonnull(strstr(l[0].certificates[0].key, "/a.key"));
     ck_assert(l[1].loopback && !l[1].tls && l[1].port == 0);
     ck_assert(l[2].loopback && l[2].port == 0);
     ck_assert(l[3].loopback);
