@@ -1,10 +1,23 @@
 #include "protocols/dialect.h"
 
+const struct dialect *const dialects[] = {
+#define DIALECT(name) &dialect_##name,
+#include "protocols/dialects.def"
+};
+const size_t n_dialects = ARRAY_LEN(dialects);
+
 const struct dialect *dialect_find(struct bytes name)
 {
-    static const struct dialect *const all[] = {&dialect_responses, &dialect_chat_completions};
-    for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        if (bytes_is(name, all[i]->name))
-            return all[i];
+    for (size_t i = 0; i < n_dialects; i++)
+        if (bytes_is(name, dialects[i]->name))
+            return dialects[i];
+    return NULL;
+}
+
+const struct dialect *dialect_at(struct bytes endpoint)
+{
+    for (size_t i = 0; i < n_dialects; i++)
+        if (dialects[i]->endpoint && bytes_is(endpoint, dialects[i]->endpoint))
+            return dialects[i];
     return NULL;
 }

@@ -28,11 +28,20 @@ struct llm_encoder {
 /* A provider stream's decoder state: the dialect's own struct behind it. */
 struct llm_decoder;
 
+/* How the parts of a provider's stream are told apart. */
+enum dialect_framing {
+    DIALECT_SSE, /* server-sent events */
+};
+
 struct dialect {
     const char *name; /* as in the configuration: "responses", "chat_completions" */
-    bool resumable;   /* its clients can come back to an answer by its id */
 
-    /* Facing the client. */
+    /* Facing the client; `endpoint` is NULL in a dialect that does not. */
+    const char *endpoint; /* where clients POST their requests: "/v1/responses" */
+    bool resumable;       /* its clients can come back to an answer by its id */
+    /* The body of an answer with an error status. What fails in a stream that has begun is told by
+     * encode_events, by its terminal. */
+    void (*encode_error)(const struct api_error *e, struct buf *out);
     /* Validates and decodes one request object; ERR_INVALID fills *ret_error (status 400, param = JSON path,
      * what was expected and what came). The document and its text must live as long as the request. */
     enum err (*decode_request)(const struct json_doc *doc, json_ref root, struct llm_request *r,
@@ -49,8 +58,15 @@ struct dialect {
      * failed. */
     void (*encode_answer)(const struct llm_log *l, struct buf *out);
 
-    /* Facing the provider; NULL in a dialect that does not. */
+    /* Facing the provider; `encode_request` is NULL in a dialect that does not. */
     const char *path; /* after the provider's base URL: "/chat/completions" */
+    /* Where the path differs by model, instead of `path`; what of the model's name a path may not hold is
+     * percent-encoded. ERR_LIMIT: `out` had no room. */
+    enum err (*encode_path)(struct bytes model, struct buf *out) MUST_USE;
+    const char *authorization; /* the header line that the key ends: "Authorization: Bearer " */
+    const char *const
+        *headers; /* further whole lines, up to NULL: "anthropic-version: 2023-06-01"; or NULL */
+    enum dialect_framing framing;
     /* The body of a streaming request; `model` is the provider's name for it. ERR_INVALID: the request holds
      * what these words cannot say (an opaque part of another dialect); *ret_error says what. ERR_LIMIT: `out`
      * had no room. */
@@ -69,8 +85,22 @@ struct dialect {
     void (*decode_error)(int http_status, struct bytes body, struct fault *ret);
 };
 
-extern const struct dialect dialect_responses;
-extern const struct dialect dialect_chat_completions;
+#define DIALECT(name) extern const struct dialect dialect_##name;
+#include "protocols/dialects.def"
+
+/* All of them, in the order of dialects.def. */
+extern const struct dialect *const dialects[];
+extern const size_t n_dialects;
 
 /* By configuration name; NULL: none. */
 const struct dialect *dialect_find(struct bytes name);
+/* That clients speak at this path; NULL: none. */
+const struct dialect *dialect_at(struct bytes endpoint);
+static inline bool dialect_faces_clients(const struct dialect *d)
+{
+    return d->endpoint != NULL;
+}
+static inline bool dialect_faces_providers(const struct dialect *d)
+{
+    return d->encode_request != NULL;
+}

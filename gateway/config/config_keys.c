@@ -1,6 +1,18 @@
 #include "gateway/config/config_keys.h"
 #include <stdlib.h>
 
+/* protocols/dialects.def, as the words that one may write. */
+static const char provider_dialects[] =
+#define CLIENT_DIALECT(name)
+#define DIALECT(name) #name "|"
+#include "protocols/dialects.def"
+    "demo";
+static const char client_dialects[] =
+#define CLIENT_DIALECT(name) #name "|"
+#define DIALECT(name)
+#include "protocols/dialects.def"
+    "";
+
 #define KIB UINT64_C(1024)
 #define MIB (KIB * 1024)
 #define GIB (MIB * 1024)
@@ -161,12 +173,14 @@ const struct config_keydef config_keys[] = {
          "where answers come from"),
     FLAG("providers[].allow_plaintext", AT(config_provider, allow_plaintext), "allows an http:// base_url"),
     STRING("providers[].api_key", CONFIG_SECRET, 4096, false, AT(config_provider, api_key),
-           "sent as Authorization: Bearer"),
+           "sent as the dialect wants it, such as Authorization: Bearer"),
     STRING("providers[].base_url", CONFIG_STRING, 1024, false, NOWHERE,
            "https://HOST[:PORT][/PATH]; not for demo"),
     {.path = "providers[].dialect",
      .type = CONFIG_ENUM,
-     .words = "responses|chat_completions|demo",
+     .words = provider_dialects,
+     .others = client_dialects,
+     .others_why = "is spoken by clients only",
      .required = true,
      .reload = true,
      NOWHERE,

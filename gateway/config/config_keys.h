@@ -26,6 +26,8 @@ struct config_keydef {
     const char *preset; /* the default, as one would write it; NULL: none */
     uint64_t min, max;  /* of a list: items */
     const char *words;
+    const char *others; /* more words, which mean something elsewhere, and why they do not here */
+    const char *others_why;
     bool required;     /* wherever its map is written */
     bool reload;       /* SIGHUP may change it */
     uint32_t at;       /* place in its record (struct config, or the item of the list that it lies in) */

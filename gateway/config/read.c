@@ -157,7 +157,10 @@ static void read_scalar(struct reader *r, struct node *n, const struct config_ke
         store(record, d, value);
         return;
     }
-    (void)snprintf(what, sizeof(what), "'%s' is %s", text, e == ERR_LIMIT ? "out of range" : "no such value");
+    const char *why = e == ERR_LIMIT ? "is out of range" : "is no such value";
+    if (value_is_other(d, n->text))
+        why = d->others_why;
+    (void)snprintf(what, sizeof(what), "'%s' %s", text, why);
     refuse(r, n, d, what);
 }
 

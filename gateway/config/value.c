@@ -76,6 +76,12 @@ enum err value_parse(const struct config_keydef *d, struct bytes text, uint64_t 
     return e;
 }
 
+bool value_is_other(const struct config_keydef *d, struct bytes text)
+{
+    uint64_t index;
+    return text.len > 0 && d->others && parse_word(d->others, text, &index) == ERR_OK;
+}
+
 static void write_quantity(enum config_type type, uint64_t value, struct buf *out)
 {
     size_t n;

@@ -4,6 +4,8 @@
 
 /* Bool, number, size, duration, enum. ERR_SYNTAX: not of that type; ERR_LIMIT: out of range. */
 enum err value_parse(const struct config_keydef *d, struct bytes text, uint64_t *ret) MUST_USE;
+/* One of d->others. */
+bool value_is_other(const struct config_keydef *d, struct bytes text);
 /* What may be written, as the end of a sentence: "a duration from 10ms to 24h, such as 5s". */
 void value_allowed(const struct config_keydef *d, struct buf *out);
 /* The same in as few words as the reference has room for: "10ms..24h". */

@@ -174,7 +174,8 @@ void http_answer_error(struct conn *c, const struct api_error *e)
 {
     const struct answer a = {
         .status = e->status, .content_type = "application/json", .retry_after_s = e->retry_after_s};
-    api_error_body(e, http_answer_begin(c));
+    const struct dialect *d = http_dialect(c->http);
+    d->encode_error(e, http_answer_begin(c));
     http_answer_send(c, &a);
 }
 

@@ -39,6 +39,8 @@ void http_conn_free(struct http_conn *h);
 void front_head(struct conn *c, const struct http1_request *req);
 /* Called with the whole body, in CONN_ANSWER: answers, or starts an exchange. */
 void front_body(struct conn *c, struct bytes body);
+/* In whose words errors are told. */
+const struct dialect *http_dialect(const struct http_conn *h);
 /* Sets the refusal. The last word counts. */
 void front_refuse(struct conn *c, const struct api_error *e);
 
@@ -53,7 +55,7 @@ struct answer {
 /* The body is appended to what this returns; then http_answer_send. */
 struct buf *http_answer_begin(struct conn *c);
 void http_answer_send(struct conn *c, const struct answer *a);
-/* An OpenAI error object. */
+/* In the words of the endpoint's dialect. */
 void http_answer_error(struct conn *c, const struct api_error *e);
 /* A stream: its pieces are appended to what this returns, each then sent, the first one with the head, `last`
  * with the end. */

@@ -23,6 +23,11 @@ static const struct route routes[] = {
 static const struct route echo_route = {"/echo", "GET", .websocket = true};
 static const char asset_methods[] = "GET, HEAD, OPTIONS";
 
+const struct dialect *http_dialect(const struct http_conn *h)
+{
+    return h->route && h->route->dialect ? h->route->dialect : &dialect_responses;
+}
+
 void front_refuse(struct conn *c, const struct api_error *e)
 {
     struct http_conn *h = c->http;

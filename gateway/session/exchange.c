@@ -121,7 +121,7 @@ int exchange_answer(struct exchange *x, struct buf *out, int *ret_retry_after_s)
     const struct llm_log *log = &x->cursor.response->log;
     if (log->terminal == LLM_EV_FAILED) {
         const struct api_error *e = &log->end.error;
-        api_error_body(e, out);
+        x->cursor.dialect->encode_error(e, out);
         *ret_retry_after_s = e->retry_after_s;
         return e->status;
     }

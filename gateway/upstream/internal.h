@@ -20,6 +20,7 @@ enum {
     RECEIVE_BUFFER = 4096,      /* bytes a transfer: tokens are small */
     MAX_HEAD = 64 * 1024,       /* bytes of response headers */
     MAX_ERROR_BODY = 64 * 1024, /* of an answer with an error status */
+    MAX_URL = 8 * 1024,         /* of one request, where the path differs by model */
     REQUEST_SLACK = 64 * 1024,  /* of a request's body, beside what the client sent */
     DRAIN_MS = 1000, /* how long the rest of a finished answer may take before its connection is given up */
     INBOX_SIZE = 32 * 1024, /* where all sockets of ours are read */
@@ -141,6 +142,7 @@ struct transfer {
     struct list waiting;                 /* in plain.waiting */
     struct curl_slist id_header;         /* x-request-id, in front of the origin's shared headers */
     char *id_line;
+    char *url;                            /* NULL: the origin's */
     const char *request_id, *response_id; /* the call's */
     char content_type[64];
     struct retry_after retry_after; /* of an error */

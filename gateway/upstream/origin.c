@@ -195,17 +195,17 @@ static bool add_header(struct origin *o, const char *line)
 /* The only place that looks at a provider's key. */
 static bool add_authorization(struct origin *o)
 {
-    static const char name[] = "Authorization: Bearer ";
+    const struct bytes name = bytes_cstr(o->provider->dialect->authorization);
     bool ok;
     if (!secret_is_set(&o->provider->api_key))
         return true;
     struct bytes key = secret_reveal(&o->provider->api_key);
-    size_t size = sizeof(name) + key.len;
+    size_t size = name.len + key.len + 1;
     char *line = malloc(size);
     if (!line)
         return false;
-    memcpy(line, name, sizeof(name) - 1);
-    memcpy(line + sizeof(name) - 1, key.data, key.len);
+    memcpy(line, name.data, name.len);
+    memcpy(line + name.len, key.data, key.len);
     line[size - 1] = '\0';
     ok = add_header(o, line);
     explicit_bzero(line, size);
@@ -221,17 +221,28 @@ static void free_headers(struct origin *o)
     o->headers = NULL;
 }
 
+static bool add_dialect_headers(struct origin *o)
+{
+    static const char *const accept[] = {[DIALECT_SSE] = "Accept: text/event-stream"};
+    const struct dialect *d = o->provider->dialect;
+    for (const char *const *line = d->headers; line && *line; line++)
+        if (!add_header(o, *line))
+            return false;
+    return add_header(o, accept[d->framing]);
+}
+
+/* A path that differs by model is each transfer's own (transfer.url). */
 static bool make_request_line(struct origin *o)
 {
-    const char *path = o->provider->dialect->path;
+    const char *path = o->provider->dialect->encode_path ? "" : o->provider->dialect->path;
     size_t base = strlen(o->provider->base_url), n = strlen(path);
     o->url = malloc(base + n + 1);
     if (!o->url)
         return false;
     memcpy(o->url, o->provider->base_url, base);
     memcpy(o->url + base, path, n + 1);
-    return add_header(o, "Content-Type: application/json") && add_header(o, "Accept: text/event-stream") &&
-           add_header(o, "Expect:") && add_authorization(o);
+    return add_header(o, "Content-Type: application/json") && add_header(o, "Expect:") &&
+           add_dialect_headers(o) && add_authorization(o);
 }
 
 static void forget(struct origin *o)
@@ -247,10 +258,11 @@ static void forget(struct origin *o)
 
 static const struct carrier curl_carrier;
 
-/* False: no memory. */
+/* False: no memory. A path that differs by model is for curl, too: the other carrier has one head for all. */
 static bool choose_carrier(struct origin *o)
 {
-    CURLcode rc = o->tls ? CURLE_URL_MALFORMAT : plain_open(o, o->url);
+    bool only_curl = o->tls || o->provider->dialect->encode_path;
+    CURLcode rc = only_curl ? CURLE_URL_MALFORMAT : plain_open(o, o->url);
     o->carrier = rc == CURLE_OK ? &plain_carrier : &curl_carrier;
     return rc != CURLE_OUT_OF_MEMORY;
 }
@@ -377,6 +389,8 @@ static CURLcode set_request(struct origin *o, struct transfer *t, CURL *e)
     curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
     curl_easy_setopt(e, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body.len);
+    if (t->url && curl_easy_setopt(e, CURLOPT_URL, t->url) != CURLE_OK)
+        return CURLE_OUT_OF_MEMORY;
     return curl_easy_setopt(e, CURLOPT_POSTFIELDS, t->body.data);
 }
 

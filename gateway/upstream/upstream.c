@@ -49,6 +49,7 @@ static void destroy(struct transfer *t)
     buf_free(&t->body);
     free(t->refusal);
     free(t->id_line);
+    free(t->url);
     free(t);
 }
 
@@ -269,6 +270,22 @@ static size_t likely_size(const struct llm_request *r)
     return size;
 }
 
+static enum err make_url(struct transfer *t, const struct upstream_call *call)
+{
+    struct buf url;
+    buf_init(&url, MAX_URL);
+    enum err err = buf_append_bytes(&url, bytes_cstr(call->provider->base_url));
+    if (err == ERR_OK)
+        err = t->dialect->encode_path(call->model, &url);
+    if (err == ERR_OK)
+        err = buf_append_char(&url, '\0');
+    if (err == ERR_OK)
+        t->url = url.data;
+    else
+        buf_free(&url);
+    return err;
+}
+
 static enum err encode(struct transfer *t, const struct upstream_call *call, struct api_error *ret_error)
 {
     static const char name[] = "x-request-id: ";
@@ -276,6 +293,8 @@ static enum err encode(struct transfer *t, const struct upstream_call *call, str
     /* Escapes and another dialect's words may make a text longer than the message that it came in. */
     buf_init(&t->body, REQUEST_SLACK + 4 * (cfg->limits.max_message_bytes + cfg->limits.max_context_bytes));
     enum err err = buf_reserve(&t->body, MIN(likely_size(call->request), t->body.max));
+    if (err == ERR_OK && t->dialect->encode_path)
+        err = make_url(t, call);
     if (err != ERR_OK)
         return err;
     const struct bytes id = bytes_cstr(call->request_id);

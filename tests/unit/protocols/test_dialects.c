@@ -80,9 +80,58 @@ START_TEST(the_same_in_both_words)
 }
 END_TEST
 
+/* What the gateway relies on, of each. */
+START_TEST(every_dialect_is_whole)
+{
+    const struct dialect *d = dialects[_i];
+    ck_assert_ptr_eq(dialect_find(bytes_cstr(d->name)), d);
+    ck_assert(dialect_faces_clients(d) || dialect_faces_providers(d));
+    if (dialect_faces_clients(d)) {
+        ck_assert_ptr_eq(dialect_at(bytes_cstr(d->endpoint)), d);
+        ck_assert(bytes_starts(bytes_cstr(d->endpoint), BYTES("/v1/")));
+        ck_assert(d->decode_request && d->encode_events && d->encode_answer && d->encode_error);
+    }
+    if (dialect_faces_providers(d)) {
+        ck_assert_int_ne(d->path != NULL, d->encode_path != NULL);
+        ck_assert(strstr(d->authorization, ": ") != NULL);
+        ck_assert(d->decoder_new && d->decoder_free && d->decode_event && d->decode_end && d->decode_answer &&
+                  d->decode_error);
+    }
+}
+END_TEST
+
+START_TEST(every_dialect_tells_errors)
+{
+    const struct dialect *d = dialects[_i];
+    struct api_error e;
+    struct buf out;
+    if (!dialect_faces_clients(d))
+        return;
+    buf_init(&out, 4096);
+    api_error_set(&e, 404, API_NOT_FOUND, "model_not_found", "model", "There is no \"x\".");
+    d->encode_error(&e, &out);
+    ck_assert(is_json(buf_bytes(&out)));
+    buf_append_char(&out, '\0');
+    ck_assert_ptr_nonnull(strstr(out.data, "There is no \\\"x\\\"."));
+    buf_free(&out);
+}
+END_TEST
+
+START_TEST(no_dialect_has_that_name)
+{
+    ck_assert_ptr_null(dialect_find(BYTES("")));
+    ck_assert_ptr_null(dialect_find(BYTES("response")));
+    ck_assert_ptr_null(dialect_at(BYTES("")));
+    ck_assert_ptr_null(dialect_at(BYTES("/v1/response")));
+}
+END_TEST
+
 int main(void)
 {
     TCase *c = tcase_create("dialects");
     tcase_add_loop_test(c, the_same_in_both_words, 0, ARRAY_LEN(same));
+    tcase_add_loop_test(c, every_dialect_is_whole, 0, (int)n_dialects);
+    tcase_add_loop_test(c, every_dialect_tells_errors, 0, (int)n_dialects);
+    tcase_add_test(c, no_dialect_has_that_name);
     return run_case(c);
 }

@@ -45,8 +45,7 @@ static const struct rule rules[] = {
      "t.yaml:8: models[0].name: is missing; allowed: a string from 1 to 256 bytes long\n"},
     {"        model: quick\n", "",
      "t.yaml:10: models[0].targets[0].model: is missing; allowed: a string from 1 to 256 bytes long\n"},
-    {"    dialect: demo\n", "",
-     "t.yaml:5: providers[0].dialect: is missing; allowed: responses, chat_completions, demo\n"},
+    {"    dialect: demo\n", "", "t.yaml:5: providers[0].dialect: is missing; allowed: responses, %"},
     {"    models: [\"*\"]\n", "",
      "t.yaml:13: keys[0].models: is missing; allowed: a list of strings, from 1 to 1000\n"},
     {"keys:\n  - name: dev\n    plaintext: sk-dev-only\n    models: [\"*\"]\n", "",
@@ -102,9 +101,8 @@ static const struct rule rules[] = {
      "info, warn, error\n"},
     {"model: quick", "model: quick\n        weight: 0",
      "t.yaml:12: models[0].targets[0].weight: '0' is out of range; allowed: an integer from 1 to 1000\n"},
-    {"dialect: demo", "dialect: messages",
-     "t.yaml:6: providers[0].dialect: 'messages' is no such value; allowed: responses, chat_completions, "
-     "demo\n"},
+    {"dialect: demo", "dialect: latin",
+     "t.yaml:6: providers[0].dialect: 'latin' is no such value; allowed: responses, %"},
     {"- name: dev", "- name: true",
      "t.yaml:13: keys[0].name: reads as a number or a truth value, put quotes around it; allowed: a string "
      "from 1 to 64 "
@@ -359,6 +357,38 @@ START_TEST(one_rule)
 }
 END_TEST
 
+/* A dialect is in the list of all, and so one can configure it, or is told why not. */
+START_TEST(every_dialect_is_known)
+{
+    const struct dialect *d = dialects[_i];
+    char to[200], report[1024], expected[128];
+    struct buf help;
+    snprintf(to, sizeof(to), "    dialect: %s\n    base_url: https://a.example/v1\n", d->name);
+    char *text = changed(base, "    dialect: demo\n", to);
+    struct config *cfg = parse(text, report, sizeof(report));
+    buf_init(&help, 64 * 1024);
+    config_describe(&help);
+    buf_append_char(&help, '\0');
+    const char *line = strstr(help.data, "providers[].dialect ");
+    ck_assert_ptr_nonnull(line);
+    const char *named = strstr(line, d->name);
+    bool in_help = named && named < strchr(line, '\n');
+    ck_assert_int_eq(in_help, dialect_faces_providers(d));
+    if (dialect_faces_providers(d)) {
+        ck_assert_msg(cfg != NULL, "refused: %s", report);
+        ck_assert_ptr_eq(cfg->providers[0].dialect, d);
+    } else {
+        snprintf(expected, sizeof(expected),
+                 "providers[0].dialect: '%s' is spoken by clients only; allowed: ", d->name);
+        ck_assert_ptr_null(cfg);
+        ck_assert_msg(strstr(report, expected) != NULL, "report: %s", report);
+    }
+    config_free(cfg);
+    buf_free(&help);
+    free(text);
+}
+END_TEST
+
 START_TEST(nothing_at_all)
 {
     static const struct {
@@ -487,6 +517,7 @@ int main(void)
     (void)setenv("SLUICE_TEST_LINE", "sk-secret-value\n", 1);
     (void)setenv("SLUICE_TEST_SECRET", "sk-secret-value", 1);
     TCase *t = tcase_create("errors");
+    tcase_add_loop_test(t, every_dialect_is_known, 0, (int)n_dialects);
     tcase_add_loop_test(t, one_rule, 0, ARRAY_LEN(rules));
     tcase_add_test(t, nothing_at_all);
     tcase_add_test(t, all_problems_at_once);

@@ -87,6 +87,7 @@ static void words_decode_error(int status, struct bytes body, struct fault *ret)
 static const struct dialect words = {
     .name = "words",
     .path = "/words",
+    .authorization = "Authorization: Bearer ",
     .encode_request = words_encode_request,
     .decoder_new = words_decoder_new,
     .decoder_free = words_decoder_free,

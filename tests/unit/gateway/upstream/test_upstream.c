@@ -31,6 +31,56 @@ START_TEST(an_answer_streams_into_the_log)
 }
 END_TEST
 
+static enum err path_by_model(struct bytes model, struct buf *out)
+{
+    return buf_printf(out, "/models/%.*s:stream?alt=sse", BYTES_FMT(model));
+}
+
+/* Where the request goes and how it shows its key is the dialect's to say. */
+START_TEST(a_dialect_has_its_own_path_and_headers)
+{
+    static const char *const headers[] = {"words-version: 2", "words-beta: a,b", NULL};
+    struct dialect d = words;
+    struct ask a;
+    d.path = NULL;
+    d.encode_path = path_by_model;
+    d.authorization = "x-words-key: ";
+    d.headers = headers;
+    rig_open(&rig, false);
+    rig.provider.dialect = &d;
+    ck_assert_int_eq(secret_set(&rig.provider.api_key, BYTES("k-secret")), ERR_OK);
+    rig_ask(&rig, &a, &hello);
+    RUN_UNTIL(&rig, a.ended);
+    ck_text(&a, "Hello there");
+    const char *r = rig.fake.last_request;
+    ck_assert_ptr_eq(strstr(r, "POST /v1/models/some-model:stream?alt=sse HTTP/1.1\r\n"), r);
+    ck_assert_ptr_nonnull(strstr(r, "\r\nx-words-key: k-secret\r\n"));
+    ck_assert_ptr_nonnull(strstr(r, "\r\nwords-version: 2\r\n"));
+    ck_assert_ptr_nonnull(strstr(r, "\r\nwords-beta: a,b\r\n"));
+    ck_assert_ptr_null(strstr(r, "Bearer"));
+    rig_done(&rig, &a);
+}
+END_TEST
+
+START_TEST(a_path_that_is_too_long_is_not_sent)
+{
+    static char name[9000];
+    struct dialect d = words;
+    struct ask a;
+    memset(name, 'x', sizeof(name));
+    d.path = NULL;
+    d.encode_path = path_by_model;
+    rig_open(&rig, false);
+    rig.provider.dialect = &d;
+    rig_start(&rig);
+    ask_start_model(&a, &rig, bytes_of(name, sizeof(name)));
+    RUN_UNTIL(&rig, a.ended);
+    ck_assert_int_eq(a.builder.fault, FAULT_TOO_LARGE);
+    ck_assert_uint_eq(rig.fake.requests, 0);
+    rig_done(&rig, &a);
+}
+END_TEST
+
 START_TEST(what_comes_together_is_told_once)
 {
     static char reply[4000];
@@ -384,6 +434,8 @@ END_TEST
 static void add(TCase *c)
 {
     tcase_add_test(c, an_answer_streams_into_the_log);
+    tcase_add_test(c, a_dialect_has_its_own_path_and_headers);
+    tcase_add_test(c, a_path_that_is_too_long_is_not_sent);
     tcase_add_test(c, what_comes_together_is_told_once);
     tcase_add_test(c, each_event_ends_with_the_clients_turn);
     tcase_add_test(c, bytes_one_at_a_time_make_the_same_answer);
