@@ -1,5 +1,4 @@
 #include "common/fsm.h"
-#include "common/log.h"
 #include <stdlib.h>
 
 static const char *state_name(const struct fsm_def *def, unsigned state)
@@ -24,11 +23,11 @@ bool fsm_can(const struct fsm *m, unsigned to)
 void fsm_move(struct fsm *m, unsigned to)
 {
     if (!fsm_can(m, to)) {
-        LOG_ERROR("illegal move fsm=%s from=%s to=%s", m->def->name, state_name(m->def, m->state),
-                  state_name(m->def, to));
+        log_write(LOG_LEVEL_ERROR, m->ids, "illegal move fsm=%s from=%s to=%s", m->def->name,
+                  state_name(m->def, m->state), state_name(m->def, to));
         abort();
     }
-    LOG_DEBUG("move fsm=%s from=%s to=%s", m->def->name, state_name(m->def, m->state),
-              state_name(m->def, to));
+    LOG_DEBUG_OF(m->ids, "move fsm=%s from=%s to=%s", m->def->name, state_name(m->def, m->state),
+                 state_name(m->def, to));
     m->state = to;
 }

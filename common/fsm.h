@@ -1,9 +1,7 @@
 #pragma once
 /* A state machine as a table of allowed moves. One function moves; it logs at debug level and aborts on a
  * move that the table does not have. */
-#include "common/attr.h"
-#include <stdbool.h>
-#include <stdint.h>
+#include "common/log.h"
 
 struct fsm_def {
     const char *name;
@@ -16,6 +14,7 @@ struct fsm_def {
 
 struct fsm {
     const struct fsm_def *def;
+    const struct log_ids *ids; /* whose it is, for its lines; NULL: nobody's. Set after fsm_init */
     unsigned state;
 };
 

@@ -1,36 +1,24 @@
 #include "common/log.h"
-#include "common/utf8.h"
+#include "common/clock.h"
+#include "common/log_line.h"
+#include "common/log_out.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <time.h>
-#include <unistd.h>
 
-enum { ROLE_MAX = 31, TEXT_MAX = 2048, LINE_SIZE = 4096 };
+enum { ROLE_MAX = 31, VALUE_SIZE = 2048 };
 
 static enum log_level min_level = LOG_LEVEL_INFO;
+static enum log_format format = LOG_FORMAT_TEXT;
 static char own_role[ROLE_MAX + 1];
+static uint64_t dropped_said;
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
-struct line {
-    char data[LINE_SIZE];
-    size_t len;
-};
-
-void log_set_level(enum log_level min)
+void log_set(const struct log_opts *o)
 {
-    min_level = min;
-}
-
-int log_level_parse(const char *s, enum log_level *ret_level)
-{
-    for (size_t i = 0; i < ARRAY_LEN(level_names); i++) {
-        if (strcmp(s, level_names[i]) == 0) {
-            *ret_level = (enum log_level)i;
-            return 1;
-        }
-    }
-    return 0;
+    min_level = o->level;
+    format = o->format;
+    log_out_set_max(o->max_unwritten);
 }
 
 void log_set_role(const char *role)
@@ -43,121 +31,257 @@ int log_enabled(enum log_level level)
     return level >= min_level;
 }
 
-/* One byte is kept for the newline. */
-static void put(struct line *l, const char *s, size_t len)
+void log_begin(struct log_line *l, enum log_level level, const char *message)
 {
-    if (len < sizeof(l->data) - l->len) {
-        memcpy(l->data + l->len, s, len);
-        l->len += len;
+    l->format = format;
+    l->truncated = false;
+    l->len = 0;
+    log_line_head(l, level_names[level], own_role);
+    if (message)
+        log_text(l, "msg", bytes_cstr(message));
+}
+
+void log_text(struct log_line *l, const char *key, struct bytes value)
+{
+    log_line_text(l, bytes_cstr(key), value);
+}
+
+void log_number(struct log_line *l, const char *key, uint64_t value)
+{
+    char room[BYTES_U64_ROOM];
+    log_line_digits(l, bytes_cstr(key), bytes_from_u64(value, 10, room));
+}
+
+void log_ids(struct log_line *l, const struct log_ids *ids)
+{
+    if (ids->conn)
+        log_number(l, "conn", ids->conn);
+    if (ids->session)
+        log_number(l, "session", ids->session);
+    if (ids->request && ids->request[0])
+        log_text(l, "request", bytes_cstr(ids->request));
+    if (ids->response && ids->response[0])
+        log_text(l, "response", bytes_cstr(ids->response));
+}
+
+/* What was dropped is said before anything else is written. */
+static void say_dropped(void)
+{
+    if (log_out_dropped() == dropped_said || !log_out_flush())
+        return;
+    struct log_line l;
+    const uint64_t total = log_out_dropped(), dropped = total - dropped_said;
+    dropped_said = total;
+    log_begin(&l, LOG_LEVEL_WARN, "log lines dropped, because nothing took them");
+    log_number(&l, "dropped", dropped);
+    log_line_close(&l);
+    if (!log_out_put(bytes_of(l.data, l.len)))
+        dropped_said -= dropped;
+}
+
+void log_end(struct log_line *l)
+{
+    const int saved_errno = errno;
+    log_line_close(l);
+    say_dropped();
+    (void)log_out_put(bytes_of(l->data, l->len));
+    errno = saved_errno;
+}
+
+void log_unblock(void)
+{
+    log_out_unblock();
+}
+
+void log_forked(void)
+{
+    log_out_forget();
+    dropped_said = log_out_dropped();
+}
+
+bool log_waiting(void)
+{
+    return log_out_waiting();
+}
+
+void log_flush(void)
+{
+    if (log_out_flush())
+        say_dropped();
+}
+
+void log_finish(void)
+{
+    const uint64_t until = clock_mono_ms() + LOG_FINISH_MS;
+    for (uint64_t now; log_out_waiting() && !log_out_flush() && (now = clock_mono_ms()) < until;)
+        log_out_wait((unsigned)(until - now));
+    say_dropped();
+}
+
+uint64_t log_dropped(void)
+{
+    return log_out_dropped();
+}
+
+/* One value, or the message, as its conversions make it. */
+struct value {
+    size_t len;
+    bool number; /* it is one number and nothing else */
+    char data[VALUE_SIZE];
+};
+
+static void add(struct value *v, struct bytes s)
+{
+    const size_t n = MIN(s.len, sizeof(v->data) - v->len);
+    v->number = false;
+    memcpy(v->data + v->len, s.data, n);
+    v->len += n;
+}
+
+static void add_number(struct value *v, bool negative, uint64_t value, unsigned base)
+{
+    char room[BYTES_U64_ROOM];
+    const bool alone = v->len == 0 && base == 10;
+    if (negative)
+        add(v, BYTES("-"));
+    add(v, bytes_from_u64(negative ? 0 - value : value, base, room));
+    v->number = alone;
+}
+
+static void add_signed(struct value *v, int64_t value)
+{
+    add_number(v, value < 0, (uint64_t)value, 10);
+}
+
+/* va_list is an array on some machines, and then does not travel by address of a parameter. */
+struct args {
+    va_list list;
+};
+
+static void add_string(struct value *v, int precision, struct args *args)
+{
+    const char *s = va_arg(args->list, const char *);
+    if (!s)
+        return;
+    add(v, precision >= 0 ? bytes_of(s, strnlen(s, (size_t)precision)) : bytes_cstr(s));
+}
+
+/* `*at` is past a '%'; leaves it past the conversion. */
+static void convert(struct value *v, const char **at, struct args *args)
+{
+    const char *p = *at;
+    int precision = -1;
+    if (strncmp(p, ".*", 2) == 0) {
+        precision = va_arg(args->list, int);
+        p += 2;
     }
+    unsigned longs = 0;
+    for (; *p == 'l' || *p == 'z'; p++)
+        longs++;
+    const char kind = *p;
+    *at = kind ? p + 1 : p;
+    if (kind == 's')
+        add_string(v, precision, args);
+    else if (kind == 'c')
+        add(v, bytes_of(&(char){(char)va_arg(args->list, int)}, 1));
+    else if (kind == 'd')
+        add_signed(v, longs > 1   ? va_arg(args->list, long long)
+                      : longs > 0 ? va_arg(args->list, long)
+                                  : va_arg(args->list, int));
+    else if (kind == 'u' || kind == 'x')
+        add_number(v, false,
+                   longs > 1   ? va_arg(args->list, unsigned long long)
+                   : longs > 0 ? va_arg(args->list, unsigned long)
+                               : va_arg(args->list, unsigned),
+                   kind == 'x' ? 16 : 10);
+    else
+        add(v, bytes_of(&kind, kind != '\0'));
 }
 
-static void put_hex(struct line *l, unsigned char c)
+/* From `at` to where the value ends: at a blank that is not in quotes, or with the format. */
+static const char *take_value(const char *at, struct value *v, struct args *args)
 {
-    char hex[8];
-    int n = snprintf(hex, sizeof(hex), "\\x%02x", c);
-
-    put(l, hex, (size_t)n);
-}
-
-/* Nothing that a terminal or a log reader takes for more than text gets through: no C0 or C1 control, no
- * broken UTF-8. */
-static void put_text(struct line *l, struct bytes s, bool quoted)
-{
-    bool utf8 = utf8_valid(s);
-
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.data[i];
-        bool c1 = utf8 && c == 0xC2 && (unsigned char)s.data[i + 1] < 0xA0;
-        if (c == '\n') {
-            put(l, "\\n", 2);
-        } else if (c < 0x20 || c == 0x7F || (c >= 0x80 && !utf8)) {
-            put_hex(l, c);
-        } else if (c1) {
-            put_hex(l, c);
-            put_hex(l, (unsigned char)s.data[++i]);
+    bool quoted = false, bare = true;
+    *v = (struct value){.len = 0};
+    while (*at && (quoted || *at != ' ')) {
+        const char c = *at++;
+        if (c == '"') {
+            quoted = !quoted;
+            bare = false;
+        } else if (c == '%') {
+            convert(v, &at, args);
         } else {
-            if (quoted && (c == '"' || c == '\\'))
-                put(l, "\\", 1);
-            put(l, (const char *)&c, 1);
+            add(v, bytes_of(&c, 1));
         }
     }
+    v->number = v->number && bare;
+    return at;
 }
 
-/* The message ends where the first word of the shape key= begins. */
-static size_t message_len(struct bytes s)
+static size_t key_len(const char *s)
 {
-    size_t word = 0;
-    bool key = true;
+    size_t n = 0;
+    while ((s[n] >= 'a' && s[n] <= 'z') || (s[n] >= 'A' && s[n] <= 'Z') || (s[n] >= '0' && s[n] <= '9') ||
+           s[n] == '_' || s[n] == '.')
+        n++;
+    return s[n] == '=' ? n : 0;
+}
 
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.data[i];
-        if (c == ' ') {
-            word = i + 1;
-            key = true;
-        } else if (c == '=' && key && i > word) {
-            return word;
-        } else if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-                     c == '.')) {
-            key = false;
+/* The words before the first key. */
+static const char *take_message(const char *at, struct value *v, struct args *args)
+{
+    *v = (struct value){.len = 0};
+    bool begins = true;
+    while (*at && !(begins && key_len(at) > 0)) {
+        const char c = *at++;
+        begins = c == ' ';
+        if (c == '%')
+            convert(v, &at, args);
+        else
+            add(v, bytes_of(&c, 1));
+    }
+    while (v->len > 0 && v->data[v->len - 1] == ' ')
+        v->len--;
+    return at;
+}
+
+static void put_fields(struct log_line *l, const char *fmt, struct args *args)
+{
+    struct value v;
+    while (*fmt) {
+        const size_t n = key_len(fmt);
+        const struct bytes key = bytes_of(fmt, n);
+        if (n == 0) {
+            fmt++;
+            continue;
         }
-    }
-    return s.len;
-}
-
-static void put_head(struct line *l, enum log_level level)
-{
-    struct timespec now;
-    struct tm tm;
-    char head[128];
-
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    if (!gmtime_r(&now.tv_sec, &tm))
-        memset(&tm, 0, sizeof(tm));
-    int n = snprintf(head, sizeof(head), "time=%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ level=%s",
-                     tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-                     now.tv_nsec / 1000000, level_names[level]);
-    if (n > 0)
-        put(l, head, MIN((size_t)n, sizeof(head) - 1));
-    if (own_role[0]) {
-        put(l, " role=", 6);
-        put_text(l, bytes_cstr(own_role), false);
+        fmt = take_value(fmt + n + 1, &v, args);
+        const struct bytes text = bytes_of(v.data, v.len);
+        if (v.number)
+            log_line_digits(l, key, text);
+        else
+            log_line_text(l, key, text);
     }
 }
 
-void log_write(enum log_level level, const char *fmt, ...)
+void log_write(enum log_level level, const struct log_ids *ids, const char *fmt, ...)
 {
     if (!log_enabled(level))
         return;
-    int saved_errno = errno;
-    struct line line = {.len = 0};
-    char text[TEXT_MAX];
-    va_list args;
-
-    va_start(args, fmt);
-    int n = vsnprintf(text, sizeof(text), fmt, args);
-    va_end(args);
-    struct bytes all = {text, n < 0 ? 0 : MIN((size_t)n, sizeof(text) - 1)};
-    struct bytes message = {all.data, message_len(all)};
-    struct bytes rest = bytes_skip(all, message.len);
-    while (message.len > 0 && message.data[message.len - 1] == ' ')
-        message.len--;
-
-    put_head(&line, level);
-    if (message.len > 0) {
-        put(&line, " msg=\"", 6);
-        put_text(&line, message, true);
-        put(&line, "\"", 1);
-    }
-    if (rest.len > 0) {
-        put(&line, " ", 1);
-        put_text(&line, rest, false);
-    }
-    line.data[line.len++] = '\n';
-    /* One call, so that the lines of several processes do not mix; a log that cannot be written must stop
-     * nobody. */
-    ssize_t written = write(STDERR_FILENO, line.data, line.len);
-    (void)written;
+    const int saved_errno = errno;
+    struct log_line line;
+    struct value message;
+    struct args args;
+    va_start(args.list, fmt);
+    fmt = take_message(fmt, &message, &args);
+    log_begin(&line, level, NULL);
+    if (message.len > 0)
+        log_line_text(&line, BYTES("msg"), bytes_of(message.data, message.len));
+    if (ids)
+        log_ids(&line, ids);
+    put_fields(&line, fmt, &args);
+    va_end(args.list);
+    log_end(&line);
     errno = saved_errno;
 }
 

@@ -18,7 +18,7 @@ void report_log(struct bytes report)
     while (report.len > 0) {
         const char *end = memchr(report.data, '\n', report.len);
         size_t len = end ? (size_t)(end - report.data) : report.len;
-        LOG_ERROR("configuration refused problem=\"%.*s\"", (int)len, report.data);
+        LOG_ERROR("configuration refused problem=%.*s", (int)len, report.data);
         report = bytes_skip(report, len + 1);
     }
 }
@@ -41,8 +41,9 @@ static _Noreturn void run_worker(const struct forker *f, const struct worker_pla
     size_t n = p.cfg->n_listen;
     char role[32];
     (void)snprintf(role, sizeof(role), "worker-%u", p.slot);
+    log_forked();
     log_set_role(role);
-    log_set_level(p.cfg->log_level);
+    log_set(&p.cfg->log);
     process_set_title("sluice: worker %u", p.slot);
     take_signals(f);
     /* Twice: to hand on in the listeners' order, and to sort. */
@@ -101,6 +102,7 @@ pid_t child_worker(const struct forker *f, const struct worker_place *p, int *re
 
 static _Noreturn void run_checker(const struct forker *f, struct config *cfg, int report_fd)
 {
+    log_forked();
     log_set_role("checker");
     process_set_title("sluice: checker");
     take_signals(f);
@@ -111,10 +113,11 @@ static _Noreturn void run_checker(const struct forker *f, struct config *cfg, in
     buf_init(&report, REPORT_MAX);
     enum err e = server_check_tls(cfg, &report);
     if (report.len > 0 && write(report_fd, report.data, report.len) < 0)
-        LOG_WARN("cannot report problems reason=\"%s\"", strerror(errno));
+        LOG_WARN("cannot report problems reason=%s", strerror(errno));
     buf_free(&report);
     config_free(cfg);
     door_destroy(door);
+    log_finish();
     exit(e == ERR_OK ? 0 : 1);
 }
 

@@ -101,7 +101,7 @@ enum err generation_spawn(struct generation *g, unsigned slot, const struct fork
         .cfg = g->cfg, .sockets = &g->sockets, .slot = slot, .column = column, .generation = g->number};
     pid_t pid = child_worker(f, &place, &s->ready_fd, &s->control_fd);
     if (pid < 0) {
-        LOG_ERROR("cannot fork slot=%u generation=%u reason=\"%s\"", slot, g->number, strerror(errno));
+        LOG_ERROR("cannot fork slot=%u generation=%u reason=%s", slot, g->number, strerror(errno));
         return ERR_IO;
     }
     c->used[column] = true;

@@ -63,7 +63,7 @@ static void abandon_next(struct master *m, const char *reason)
 {
     struct generation *g = m->next;
     m->next = NULL;
-    LOG_ERROR("%s failed generation=%u reason=\"%s\"", m->current ? "reload" : "start", g->number, reason);
+    LOG_ERROR("%s failed generation=%u reason=%s", m->current ? "reload" : "start", g->number, reason);
     generation_drain(g, clock_mono_ms());
     if (m->current)
         socket_set_trim(&m->current->sockets, m->current->n_slots);
@@ -91,6 +91,8 @@ static struct config *load(const struct master *m)
     buf_free(&report);
     if (e != ERR_OK)
         return NULL;
+    if (!m->current)
+        log_set(&cfg->log);
     warn_of_descriptors(cfg);
     return cfg;
 }
@@ -155,7 +157,7 @@ static void switch_to_next(struct master *m)
     m->current = g;
     m->next = NULL;
     generation_serve(g, now);
-    log_set_level(g->cfg->log_level);
+    log_set(&g->cfg->log);
     if (former)
         generation_drain(former, now);
     socket_set_trim(&g->sockets, g->n_slots);
@@ -262,6 +264,9 @@ static void tend_slots(struct master *m, struct generation *g, uint64_t now, uin
 static uint64_t tend(struct master *m, uint64_t now)
 {
     uint64_t due = UINT64_MAX;
+    log_flush();
+    if (log_waiting())
+        due = now + LOG_RETRY_MS;
     if (m->next && m->next->deadline_ms <= now)
         abandon_next(m, "it was not ready in time");
     if (m->current && !m->current->announced)
@@ -350,11 +355,13 @@ int master_run(const char *config_file)
     m.forker = (struct forker){.forget = forget, .master = &m};
     list_init(&m.generations);
     log_set_role("master");
+    log_unblock();
     process_raise_files();
     struct config *cfg = load(&m);
-    if (!cfg)
+    if (!cfg) {
+        log_finish();
         return 1;
-    log_set_level(cfg->log_level);
+    }
     if (open_master(&m, cfg)) {
         begin_generation(&m, cfg);
         for (;;) {
@@ -365,11 +372,12 @@ int master_run(const char *config_file)
             wait_for_events(&m, due, now);
         }
     } else {
-        LOG_ERROR("cannot start reason=\"%s\"", strerror(errno));
+        LOG_ERROR("cannot start reason=%s", strerror(errno));
         config_free(cfg);
         m.status = 1;
     }
     close_master(&m);
     LOG_INFO("stopped status=%d", m.status);
+    log_finish();
     return m.status;
 }

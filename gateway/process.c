@@ -44,7 +44,7 @@ void process_raise_files(void)
         return;
     limit.rlim_cur = MIN(limit.rlim_max, (rlim_t)FILES_MAX);
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        LOG_WARN("cannot raise the number of descriptors reason=\"%s\"", strerror(errno));
+        LOG_WARN("cannot raise the number of descriptors reason=%s", strerror(errno));
 }
 
 static int by_number(const void *a, const void *b)

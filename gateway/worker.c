@@ -25,6 +25,7 @@ struct worker {
     bool busy, resting;
     uv_signal_t sigterm;
     uv_poll_t control;
+    struct wheel_timer log_timer; /* while the log waits for who reads it */
 };
 
 /* Closes what is left; the loop then ends by itself. */
@@ -84,6 +85,8 @@ static void end_turn(void *ctx)
     if (phase_of(&w->loop.phase) == PHASE_DRAINING && server_connections(w->server) == 0)
         stop(w);
     server_flush(w->server);
+    if (log_waiting() && !wheel_armed(&w->log_timer))
+        loop_arm(&w->loop, &w->log_timer, LOG_RETRY_MS);
 }
 
 static void on_provider_event(void *ctx)
@@ -91,6 +94,11 @@ static void on_provider_event(void *ctx)
     const struct worker *w = ctx;
     if (phase_of(&w->loop.phase) < PHASE_CLOSING)
         server_flush_crowd(w->server);
+}
+
+static void on_log_timer(struct wheel_timer *t UNUSED)
+{
+    log_flush();
 }
 
 static void on_drain_deadline(uv_timer_t *t)
@@ -199,6 +207,7 @@ int worker_run(const struct worker_opts *o)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    wheel_timer_init(&w->log_timer, on_log_timer);
     init_handles(w);
     bool ok = start(w);
     if (ok) {
@@ -219,5 +228,6 @@ int worker_run(const struct worker_opts *o)
     if (!empty)
         LOG_WARN("worker leaves open handles");
     free(w);
+    log_finish();
     return ok && empty ? 0 : 1;
 }

@@ -92,7 +92,7 @@ struct config {
     size_t n_listen;
     bool echo;        /* debug.echo */
     unsigned workers; /* resolved: >= 1 */
-    enum log_level log_level;
+    struct log_opts log;
     const char **origins;
     size_t n_origins;
     struct config_provider *providers;

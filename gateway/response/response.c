@@ -97,6 +97,8 @@ struct response *response_new(struct response_pool *p, const struct config_key *
     list_init(&r->cursors);
     list_init(&r->node_);
     fsm_init(&r->state, &response_fsm, RESPONSE_RUNNING);
+    r->ids = (struct log_ids){.request = r->attempts.request_id, .response = r->id};
+    r->state.ids = &r->ids;
     if (!pool_add(p, r)) {
         llm_log_free(&r->log);
         free(r);

@@ -30,6 +30,7 @@ struct response {
     struct fsm state;
     bool resumable; /* its client can come back by its id: kept for a while after its end */
     const struct config_key *owner;
+    struct log_ids ids;
     char id[ID_MAX];
 };
 

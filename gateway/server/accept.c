@@ -96,7 +96,7 @@ static void on_pause_over(struct wheel_timer *t)
 static void pause_accepting(struct server *s)
 {
     if (!s->accept_warned)
-        LOG_WARN("accept error=\"%s\" pause_ms=%d", strerror(errno), ACCEPT_PAUSE_MS);
+        LOG_WARN("accept error=%s pause_ms=%d", strerror(errno), ACCEPT_PAUSE_MS);
     s->accept_warned = true;
     stop_all(s);
     s->accept_pause.fire = on_pause_over;

@@ -32,6 +32,8 @@ struct conn *conn_new(struct listener *l, struct bytes address, unsigned refusal
     wheel_timer_init(&c->timer_, on_timer);
     fsm_init(&c->fsm, &conn_fsm, CONN_IDLE);
     buf_init(&c->unsent_, s->out.max + HELD_MAX);
+    c->fsm.ids = &c->ids;
+    c->ids.conn = ++s->conn_number;
     c->server = s;
     c->listener = l;
     c->tls = l->cfg->tls;
@@ -152,12 +154,12 @@ void conn_arm(struct conn *c)
 static void on_due(struct conn *c, uint64_t now)
 {
     if (stranger_until(c) <= now && conn_state(c) > CONN_IDLE && conn_state(c) < CONN_LINGER) {
-        LOG_DEBUG("conn closed reason=\"nothing authenticated\"");
+        LOG_DEBUG_OF(&c->ids, "conn closed reason=\"nothing authenticated\"");
         conn_doom(c);
         return;
     }
     if (conn_blocked(c) && now >= c->progress_ms_ + c->server->cfg->timeouts.write) {
-        LOG_DEBUG("conn closed reason=\"the client does not read\"");
+        LOG_DEBUG_OF(&c->ids, "conn closed reason=\"the client does not read\"");
         c->ops->give_up(c->link);
         conn_doom(c);
         return;

@@ -43,6 +43,7 @@ struct conn {
     uint8_t held; /* parts of the door */
     uint8_t address_len;
     uint8_t address[16];
+    struct log_ids ids; /* request: while one is in hand */
 };
 
 static inline enum conn_state conn_state(const struct conn *c)

@@ -165,7 +165,7 @@ void http_answer_send(struct conn *c, const struct answer *a)
     add(&h, BYTES("\r\n"));
     if (c->http->head_only || !a->content_type)
         body.len = 0;
-    LOG_DEBUG("http answer status=%d request_id=%s", a->status, c->http->request_id);
+    LOG_DEBUG_OF(&c->ids, "http answer status=%d", a->status);
     send_with(c, &h, body);
     c->served = true;
 }
@@ -196,7 +196,7 @@ void http_stream_send(struct conn *c, bool last)
         add_common(&h, c, &answer);
         add(&h, BYTES("Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n"));
         add_line(&h, http->http10 ? BYTES("") : BYTES("Transfer-Encoding: chunked\r\n"), BYTES(""));
-        LOG_DEBUG("http stream request_id=%s", http->request_id);
+        LOG_DEBUG_OF(&c->ids, "http stream");
     }
     if (!http->http10) {
         if (len > 0) {

@@ -141,7 +141,7 @@ static bool may_go_on(const struct conn *c)
 static void hold(struct conn *c, struct bytes rest)
 {
     if (buf_append_bytes(&c->http->held, rest) != ERR_OK) {
-        LOG_DEBUG("conn closed reason=\"too much pipelined\"");
+        LOG_DEBUG_OF(&c->ids, "conn closed reason=\"too much pipelined\"");
         conn_doom(c);
     }
 }
@@ -179,6 +179,7 @@ static void process(struct conn *c, struct bytes in)
         return;
     if (conn_state(c) == CONN_OPEN) {
         c->http = NULL;
+        c->ids.request = NULL;
         ws_input(c, (char *)(uintptr_t)in.data, in.len);
         http_conn_free(h);
     } else if (in.len > 0) {
@@ -192,6 +193,7 @@ static void settle(struct conn *c)
     struct http_conn *h = c->http;
     if (h && conn_state(c) == CONN_IDLE && h->held.len == 0) {
         c->http = NULL;
+        c->ids.request = NULL;
         http_conn_free(h);
     }
 }

@@ -316,12 +316,13 @@ void front_head(struct conn *c, const struct http1_request *req)
     h->head_only = bytes_is(req->method, "HEAD");
     h->expecting = req->expect_continue;
     choose_request_id(h, req);
+    c->ids.request = h->request_id;
     /* Not on loopback, where other programs may serve the same name without TLS (RFC 6797, 7.2: only over
      * TLS). */
     if (c->tls && !c->listener->cfg->loopback)
         buf_append_bytes(&h->headers, BYTES("Strict-Transport-Security: max-age=31536000\r\n"));
-    LOG_DEBUG("http request method=%.*s path=%.*s request_id=%s", BYTES_FMT(req->method),
-              (int)MIN(req->path.len, 200), req->path.data, h->request_id);
+    LOG_DEBUG_OF(&c->ids, "http request method=%.*s path=%.*s", BYTES_FMT(req->method),
+                 (int)MIN(req->path.len, 200), req->path.data);
     if (c->refusal != 0) {
         past_cap(c);
         return;
@@ -350,7 +351,7 @@ static void start_exchange(struct conn *c, struct bytes body)
         return;
     }
     const char *id = exchange_request_id(h->exchange);
-    LOG_DEBUG("http exchange request_id=%s upstream_request_id=%s", h->request_id, id);
+    LOG_DEBUG_OF(&c->ids, "http exchange upstream_request=%s", id);
     if (!h->client_id)
         memcpy(h->request_id, id, strlen(id) + 1);
     conn_arm(c);

@@ -62,9 +62,9 @@ static void on_log(int level, const char *line)
 {
     int n = (int)strcspn(line, "\n");
     if (level == LLL_ERR)
-        LOG_WARN("libwebsockets says=\"%.*s\"", n, line);
+        LOG_WARN("libwebsockets says=%.*s", n, line);
     else
-        LOG_DEBUG("libwebsockets says=\"%.*s\"", n, line);
+        LOG_DEBUG("libwebsockets says=%.*s", n, line);
 }
 
 static struct lws_vhost *make_vhost(struct server *s, size_t i, struct listener *l)

@@ -110,7 +110,7 @@ struct server *server_new(const struct server_opts *o)
     struct buf report;
     buf_init(&report, 4096);
     if (server_check_tls(o->cfg, &report) != ERR_OK) {
-        LOG_ERROR("server tls=\"%.*s\"", BYTES_FMT(buf_bytes(&report)));
+        LOG_ERROR("server tls=%.*s", BYTES_FMT(buf_bytes(&report)));
         buf_free(&report);
         return NULL;
     }

@@ -65,10 +65,11 @@ struct server {
     struct list doomed; /* to be closed at the end of the turn */
     struct list gone;   /* socket closed: to be freed at the beginning of the next */
     size_t n_conns;
-    uint64_t room;      /* for so many there are descriptors */
-    unsigned n_marked;  /* put into `dirty` since the last flush */
-    unsigned n_refused; /* that are being told so */
-    uint64_t refusals;  /* connections that the door did not let in, since the start */
+    unsigned conn_number, session_number; /* the last one's, for the log */
+    uint64_t room;                        /* for so many there are descriptors */
+    unsigned n_marked;                    /* put into `dirty` since the last flush */
+    unsigned n_refused;                   /* that are being told so */
+    uint64_t refusals;                    /* connections that the door did not let in, since the start */
     struct log_gate refused;
     struct buf out;               /* where every connection encodes, one at a time */
     struct http1_request request; /* the head being looked at */

@@ -39,6 +39,7 @@ enum err ws_open(struct conn *c, const struct config_key *key)
             free(w);
             return ERR_NOMEM;
         }
+        c->ids.session = ++c->server->session_number;
     }
     c->ws = w;
     return ERR_OK;
@@ -77,7 +78,7 @@ void ws_close_now(struct conn *c, unsigned code, const char *reason)
     struct ws_conn *w = c->ws;
     if (conn_state(c) != CONN_OPEN)
         return;
-    LOG_DEBUG("ws closing code=%u reason=\"%s\"", code, reason);
+    LOG_DEBUG_OF(&c->ids, "ws closing code=%u reason=%s", code, reason);
     ws_append_close(&w->queue, code, bytes_cstr(reason));
     conn_move(c, CONN_CLOSING);
     ws_abandon(w);
@@ -104,7 +105,7 @@ static void echo(struct conn *c, enum ws_event e, struct bytes data)
 {
     struct ws_conn *w = c->ws;
     if (w->queue.len + WS_MAX_HEADER + data.len + CLOSE_ROOM > w->queue.max) {
-        LOG_DEBUG("conn closed reason=\"the client does not read its echoes\"");
+        LOG_DEBUG_OF(&c->ids, "conn closed reason=\"the client does not read its echoes\"");
         conn_doom(c);
         return;
     }
@@ -237,7 +238,7 @@ static void ping(struct conn *c, uint64_t now)
     struct ws_conn *w = c->ws;
     w->unanswered = (uint8_t)(w->ping_ms > c->rx_ms ? w->unanswered + 1 : 0);
     if (w->unanswered >= MAX_UNANSWERED) {
-        LOG_DEBUG("conn closed reason=\"pings are not answered\"");
+        LOG_DEBUG_OF(&c->ids, "conn closed reason=\"pings are not answered\"");
         conn_doom(c);
         return;
     }

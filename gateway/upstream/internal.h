@@ -142,8 +142,8 @@ struct transfer {
     struct list waiting;                 /* in plain.waiting */
     struct curl_slist id_header;         /* x-request-id, in front of the origin's shared headers */
     char *id_line;
-    char *url;                            /* NULL: the origin's */
-    const char *request_id, *response_id; /* the call's */
+    char *url;          /* NULL: the origin's */
+    struct log_ids ids; /* the call's, while it is owned */
     char content_type[64];
     struct retry_after retry_after; /* of an error */
     size_t head_bytes;

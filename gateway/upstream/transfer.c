@@ -217,8 +217,9 @@ void transfer_log_fault(struct transfer *t)
     unsigned suppressed;
     if (!log_gate_pass(&t->origin->failures, loop_now(t->u->loop), &suppressed))
         return;
-    LOG_WARN("attempt failed request=%s response=%s provider=%s status=%d kind=%s code=%s "
-             "provider_request=\"%s\" curl=%d detail=\"%s\" suppressed=%u",
-             t->request_id, t->response_id, t->origin->provider->name, t->status, fault_name(b->fault),
-             e->code ? e->code : "", t->report->request_id, (int)t->result, t->detail, suppressed);
+    log_write(LOG_LEVEL_WARN, &t->ids,
+              "attempt failed provider=%s status=%d kind=%s code=%s "
+              "provider_request=%s curl=%d detail=%s suppressed=%u",
+              t->origin->provider->name, t->status, fault_name(b->fault), e->code ? e->code : "",
+              t->report->request_id, (int)t->result, t->detail, suppressed);
 }

@@ -31,6 +31,15 @@ void transfer_fail(struct transfer *t, const struct fault *f)
     t->abort = true;
 }
 
+static const char id_header[] = "x-request-id: ";
+
+/* What the call borrows is not ours any more. */
+static void disown(struct transfer *t)
+{
+    t->owned = false;
+    t->ids = (struct log_ids){.request = t->id_line ? t->id_line + sizeof(id_header) - 1 : NULL};
+}
+
 static void destroy(struct transfer *t)
 {
     struct upstream *u = t->u;
@@ -76,10 +85,10 @@ static void tell_owner(struct transfer *t)
         t->report->begun = true;
         t->report->first_token_ms = (uint32_t)(loop_now(t->u->loop) - t->started_ms);
     }
-    if (llm_builder_ended(t->builder))
-        t->owned = false;
     if (t->builder->outcome == LLM_FAILED)
         transfer_log_fault(t);
+    if (llm_builder_ended(t->builder))
+        disown(t);
     t->progress(t->ctx);
 }
 
@@ -288,7 +297,6 @@ static enum err make_url(struct transfer *t, const struct upstream_call *call)
 
 static enum err encode(struct transfer *t, const struct upstream_call *call, struct api_error *ret_error)
 {
-    static const char name[] = "x-request-id: ";
     const struct config *cfg = t->u->cfg;
     /* Escapes and another dialect's words may make a text longer than the message that it came in. */
     buf_init(&t->body, REQUEST_SLACK + 4 * (cfg->limits.max_message_bytes + cfg->limits.max_context_bytes));
@@ -299,11 +307,11 @@ static enum err encode(struct transfer *t, const struct upstream_call *call, str
         return err;
     const struct bytes id = bytes_cstr(call->request_id);
     if (header_safe(id)) {
-        t->id_line = malloc(sizeof(name) + id.len);
+        t->id_line = malloc(sizeof(id_header) + id.len);
         if (!t->id_line)
             return ERR_NOMEM;
-        memcpy(t->id_line, name, sizeof(name) - 1);
-        memcpy(t->id_line + sizeof(name) - 1, id.data, id.len + 1);
+        memcpy(t->id_line, id_header, sizeof(id_header) - 1);
+        memcpy(t->id_line + sizeof(id_header) - 1, id.data, id.len + 1);
     }
     t->decoder = t->dialect->decoder_new(t->builder);
     if (!t->decoder)
@@ -346,12 +354,12 @@ struct transfer *upstream_start(struct upstream *u, const struct upstream_call *
     t->progress = call->progress;
     t->ctx = call->ctx;
     t->report = call->report;
-    t->request_id = call->request_id;
-    t->response_id = call->response_id;
     t->owned = true;
     t->started_ms = loop_now(u->loop);
     t->total_ms = (call->since_ms ? call->since_ms : t->started_ms) + u->cfg->timeouts.total;
     fsm_init(&t->state, &transfer_fsm, TRANSFER_WAITING);
+    t->ids = (struct log_ids){.request = call->request_id, .response = call->response_id};
+    t->state.ids = &t->ids;
     list_init(&t->node);
     list_init(&t->work);
     list_init(&t->waiting);
@@ -371,7 +379,7 @@ void upstream_cancel(struct transfer *t)
 {
     if (!t || !t->owned)
         return;
-    t->owned = false;
+    disown(t);
     t->abort = true;
     /* The builder may be gone before the next tick is here, and the demo's timer may be due before it. */
     demo_free(&t->u->demo, t->demo);

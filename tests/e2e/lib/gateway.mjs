@@ -2,7 +2,8 @@
 // The binary is $SLUICE_BIN, or build/$SLUICE_BUILD/sluice ("dev" when unset).
 import { execFile, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { readFileSync, rmSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, rmSync } from 'node:fs';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +12,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 const MAX_LOG = 16 * 1024 * 1024;
+const SERVING = /\bserving"(?: generation=|,"generation":)\d+/;
 const COMPLAINT = /AddressSanitizer|LeakSanitizer|runtime error:|Assertion .* failed/;
 
 export const TEST_KEY = 'sk-test-only';
@@ -123,9 +125,10 @@ function killTree(pid) {
  *   yaml       instead of `config`: the whole text
  *   env        added to the environment
  *   listeners  how many "listening" lines to wait for (default: as many as are configured)
+ *   fifo       stderr is a pipe, as a shell's `|` makes it, and not the socket that node makes: see readLog()
  *   allow      a RegExp of complaints in stderr that stop() tolerates
  */
-export async function startGateway({ config, yaml, env = {}, listeners, allow } = {}) {
+export async function startGateway({ config, yaml, env = {}, listeners, fifo = false, allow } = {}) {
     const dir = await mkdtemp(path.join(tmpdir(), 'sluice-test-'));
     const file = path.join(dir, 'sluice.yaml');
     const merged = yaml === undefined ? mergeConfig(await defaultConfig(), config) : undefined;
@@ -133,19 +136,44 @@ export async function startGateway({ config, yaml, env = {}, listeners, allow } 
     await writeFile(file, text);
     const want = listeners ?? merged?.listen.length ?? (text.match(/^\s*-\s*\{?\s*"?address"?:/gm) ?? []).length;
 
+    const pipe = fifo ? await openFifo(path.join(dir, 'stderr')) : undefined;
     const child = spawn(binary(), ['serve', '--config', file], {
         env: gatewayEnv(env),
-        stdio: ['ignore', 'pipe', 'pipe'],
+        stdio: ['ignore', 'pipe', pipe?.writeEnd ?? 'pipe'],
     });
+    if (pipe) closeSync(pipe.writeEnd);
     alive.add(child);
-    const gw = new Gateway(child, { dir, file, config: merged, allow });
+    const gw = new Gateway(child, pipe?.reader ?? child.stderr, { dir, file, config: merged, allow });
     try {
-        await gw.waitFor(() => gw.listening.length >= want && /\bserving"? generation=/.test(gw.logs), 'the listeners');
+        await gw.waitFor(() => gw.listening.length >= want && SERVING.test(gw.logs), 'the listeners');
     } catch (e) {
         killTree(child.pid);
         throw e;
     }
     return gw;
+}
+
+/** What a line of the log says, text or JSON: { time, level, role, msg, ... }. {}: it is no line of the log. */
+export function logFields(line) {
+    if (line.startsWith('{')) {
+        try {
+            return JSON.parse(line);
+        } catch {
+            return {};
+        }
+    }
+    if (!line.startsWith('time=')) return {};
+    const fields = {};
+    for (const [, name, quoted, bare] of line.matchAll(/([\w.]+)=(?:"((?:[^"\\]|\\.)*)"|(\S*))/g))
+        fields[name] = quoted?.replace(/\\(["\\])/g, '$1') ?? bare;
+    return fields;
+}
+
+async function openFifo(name) {
+    await run('mkfifo', [name]);
+    const readEnd = openSync(name, constants.O_RDONLY | constants.O_NONBLOCK);
+    const writeEnd = openSync(name, constants.O_WRONLY);
+    return { reader: new net.Socket({ fd: readEnd, readable: true, writable: false }), writeEnd };
 }
 
 class Gateway {
@@ -157,10 +185,11 @@ class Gateway {
     #exit;
     #partial = '';
 
-    constructor(child, { dir, file, config, allow }) {
+    constructor(child, stderr, { dir, file, config, allow }) {
         Object.assign(this, { child, pid: child.pid, dir, file, config, allow, key: TEST_KEY });
         const onData = (d) => this.#take(d.toString('utf8'));
-        child.stderr.on('data', onData);
+        this.stderr = stderr;
+        stderr.on('data', onData);
         child.stdout.on('data', onData);
         this.#exit = new Promise((resolve) => {
             child.once('error', (error) => resolve({ error }));
@@ -178,14 +207,14 @@ class Gateway {
         const lines = (this.#partial + chunk).split('\n');
         this.#partial = lines.pop();
         for (const line of lines) {
-            const m = /\blistening\b.*?\baddress="?([^\s"]+)"?.*?\btls=(true|false)/.exec(line);
-            if (!m) continue;
-            const port = /:(\d+)$/.exec(m[1]);
+            const { msg, address, tls } = logFields(line);
+            if (msg !== 'listening' || !address) continue;
+            const port = /:(\d+)$/.exec(address);
             const entry = {
-                address: m[1],
-                host: m[1].replace(/:\d+$/, ''),
+                address,
+                host: address.replace(/:\d+$/, ''),
                 port: port ? Number(port[1]) : undefined,
-                tls: m[2] === 'true',
+                tls: tls === 'true',
             };
             if (!this.listening.some((l) => l.address === entry.address)) this.listening.push(entry);
         }
@@ -222,6 +251,18 @@ class Gateway {
         return this.waitFor(() => regex.exec(this.logs.slice(since)), `log line ${regex}`, timeout);
     }
 
+    /** False: the log is not read from now on; true: it is again. */
+    readLog(on) {
+        if (on) this.stderr.resume();
+        else this.stderr.pause();
+    }
+
+    /** The lines of the log so far, as logFields() tells them; `msg`: only those. */
+    lines(msg) {
+        const all = this.logs.slice(0, this.logs.lastIndexOf('\n') + 1).split('\n').map(logFields);
+        return all.filter((l) => l.level && (msg === undefined || l.msg === msg));
+    }
+
     /** A position in the log to wait from. */
     mark() {
         return this.logs.length;
@@ -255,7 +296,7 @@ class Gateway {
     }
 
     /** SIGHUP; resolves with the match of `until` (served, or failed) in what is logged after it. */
-    reload(until = /\bserving"? generation=\d+|\breload failed/) {
+    reload(until = new RegExp(`${SERVING.source}|\\breload failed`)) {
         const since = this.mark();
         process.kill(this.pid, 'SIGHUP');
         return this.waitLog(until, { since });

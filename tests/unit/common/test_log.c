@@ -2,6 +2,7 @@
 #include "common/log.h"
 #include "tests/unit/common/run.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -51,20 +52,167 @@ START_TEST(one_line_in_logfmt)
 }
 END_TEST
 
+static void say_in(enum log_format format)
+{
+    log_set(&(struct log_opts){.level = LOG_LEVEL_INFO, .format = format, .max_unwritten = 65536});
+    log_set_role("");
+}
+
+/* The line behind its level. */
+static const char *rest(const char *level)
+{
+    const char *at = strstr(captured(), level);
+    ck_assert_ptr_nonnull(at);
+    return at + strlen(level);
+}
+
 START_TEST(message_and_pairs_part)
 {
-    static const char *const cases[][2] = {
-        {"listening", "msg=\"listening\"\n"},         {"a=1", "a=1\n"},
-        {"ready a.b_2=1", "msg=\"ready\" a.b_2=1\n"}, {"say \"hi\" \\o", "msg=\"say \\\"hi\\\" \\\\o\"\n"},
-        {"1 + 1 == 2", "msg=\"1 + 1 == 2\"\n"},       {"got reason=\"a b\"", "msg=\"got\" reason=\"a b\"\n"},
-    };
+    say_in(LOG_FORMAT_TEXT);
+    const char *const level = "level=info ";
+    capture();
+    LOG_INFO("listening");
+    ck_assert_str_eq(rest(level), "msg=\"listening\"\n");
+    capture();
+    LOG_INFO("a=1");
+    ck_assert_str_eq(rest(level), "a=1\n");
+    capture();
+    LOG_INFO("ready a.b_2=%d c=%s:%u", -1, "host", 2U);
+    ck_assert_str_eq(rest(level), "msg=\"ready\" a.b_2=-1 c=host:2\n");
+    capture();
+    LOG_INFO("say \"hi\" %s", "\\o");
+    ck_assert_str_eq(rest(level), "msg=\"say \\\"hi\\\" \\\\o\"\n");
+    capture();
+    LOG_INFO("1 + 1 == 2");
+    ck_assert_str_eq(rest(level), "msg=\"1 + 1 == 2\"\n");
+    capture();
+    LOG_INFO("got reason=\"a %s\" other=%s none=%s", "b", "c d", "");
+    ck_assert_str_eq(rest(level), "msg=\"got\" reason=\"a b\" other=\"c d\" none=\"\"\n");
+    capture();
+    LOG_INFO("all d=%d u=%u x=%x l=%ld lu=%lu ll=%lld llu=%llu z=%zu c=%c p=%d%% s=%.*s", -2147483647 - 1,
+             4294967295U, 255U, -5L, 6UL, -7LL, 18446744073709551615ULL, (size_t)9, 'x', 50, 2, "abc");
+    ck_assert_str_eq(rest(level), "msg=\"all\" d=-2147483648 u=4294967295 x=ff l=-5 lu=6 ll=-7 "
+                                  "llu=18446744073709551615 z=9 c=x p=50% s=ab\n");
+}
+END_TEST
 
-    log_set_role("");
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        capture();
-        LOG_INFO("%s", cases[i][0]);
-        ck_assert_str_eq(strstr(captured(), "level=info ") + 11, cases[i][1]);
+START_TEST(json_has_numbers_and_escaped_text)
+{
+    say_in(LOG_FORMAT_JSON);
+    const char *const level = "\"level\":\"info\",";
+    capture();
+    LOG_INFO("it \"is\" n=%d text=%s hex=%x both=%d:%d no=", -3, "a\"\\\n\x1b\x7f\xC2\x9B\xC3\xA9", 16U, 1,
+             2);
+    const char *line = rest(level);
+    ck_assert_str_eq(
+        line, "\"msg\":\"it \\\"is\\\"\",\"n\":-3,\"text\":\"a\\\"\\\\\\n\\u001b\\u007f\\u009b\xC3\xA9\","
+              "\"hex\":\"10\",\"both\":\"1:2\",\"no\":\"\"}\n");
+    ck_assert_int_eq(strncmp(seen, "{\"time\":\"2", 10), 0);
+    capture();
+    LOG_INFO("bad path=%s", "\xFF");
+    ck_assert_str_eq(rest(level), "\"msg\":\"bad\",\"path\":\"\\ufffd\"}\n");
+    say_in(LOG_FORMAT_TEXT);
+}
+END_TEST
+
+START_TEST(whose_line_it_is)
+{
+    const struct log_ids all = {.conn = 7, .session = 2, .request = "req_1", .response = "resp_1"};
+    const struct log_ids none = {.request = ""};
+    say_in(LOG_FORMAT_TEXT);
+    capture();
+    log_write(LOG_LEVEL_INFO, &all, "moved to=%s", "x");
+    ck_assert_str_eq(rest("level=info "),
+                     "msg=\"moved\" conn=7 session=2 request=req_1 response=resp_1 to=x\n");
+    capture();
+    log_write(LOG_LEVEL_INFO, &none, "moved to=%s", "x");
+    ck_assert_str_eq(rest("level=info "), "msg=\"moved\" to=x\n");
+}
+END_TEST
+
+START_TEST(a_line_field_by_field)
+{
+    struct log_line l;
+    say_in(LOG_FORMAT_JSON);
+    capture();
+    log_begin(&l, LOG_LEVEL_INFO, "request");
+    log_text(&l, "key", BYTES("a b"));
+    log_number(&l, "n", 12);
+    /* No room for all of these: the line stays a whole one. */
+    static char text[1000];
+    memset(text, 'a', sizeof(text));
+    for (int i = 0; i < 10; i++)
+        log_text(&l, "long", bytes_of(text, sizeof(text)));
+    log_number(&l, "last", 1);
+    log_end(&l);
+    const char *line = rest("\"level\":\"info\",");
+    ck_assert_int_eq(strncmp(line, "\"msg\":\"request\",\"key\":\"a b\",\"n\":12,\"long\":\"aaa", 42), 0);
+    ck_assert_ptr_nonnull(strstr(line, "aaa\",\"last\":1,\"truncated\":true}\n"));
+    say_in(LOG_FORMAT_TEXT);
+}
+END_TEST
+
+/* A pipe takes the place of stderr between these two. */
+static int pipe_ends[2];
+
+static void block_stderr(void)
+{
+    ck_assert_int_eq(pipe(pipe_ends), 0);
+    kept_stderr = dup(STDERR_FILENO);
+    ck_assert_int_ge(dup2(pipe_ends[1], STDERR_FILENO), 0);
+    log_unblock();
+}
+
+static size_t read_pipe(char *to, size_t size)
+{
+    size_t n = 0;
+    ck_assert_int_eq(fcntl(pipe_ends[0], F_SETFL, O_NONBLOCK), 0);
+    for (ssize_t got; n < size && (got = read(pipe_ends[0], to + n, size - n)) > 0;)
+        n += (size_t)got;
+    return n;
+}
+
+START_TEST(a_log_that_nobody_reads_stops_nobody)
+{
+    enum { LINES = 4000 };
+    static char text[1024 * 1024];
+    say_in(LOG_FORMAT_TEXT);
+    block_stderr();
+    /* The description that we share with others is as it was. */
+    ck_assert_int_eq(fcntl(pipe_ends[1], F_GETFL) & O_NONBLOCK, 0);
+    for (unsigned i = 0; i < LINES; i++)
+        LOG_INFO("line n=%u fill=%s", i, "0123456789012345678901234567890123456789");
+    ck_assert(log_waiting());
+    const uint64_t dropped = log_dropped();
+    ck_assert_uint_gt(dropped, 0);
+    size_t len = 0;
+    for (size_t n; (n = read_pipe(text + len, sizeof(text) - 1 - len)) > 0;) {
+        len += n;
+        log_flush();
     }
+    ck_assert(!log_waiting());
+    LOG_INFO("again");
+    len += read_pipe(text + len, sizeof(text) - 1 - len);
+    (void)dup2(kept_stderr, STDERR_FILENO);
+    text[len] = '\0';
+    /* What was kept is whole and in order; then what was not is said. */
+    unsigned kept = 0;
+    char want[64];
+    char *at = text;
+    for (;; kept++) {
+        (void)snprintf(want, sizeof(want), "msg=\"line\" n=%u fill=", kept);
+        const char *found = strstr(at, want);
+        char *end = strchr(at, '\n');
+        ck_assert_ptr_nonnull(end);
+        if (!found || found > end)
+            break;
+        at = end + 1;
+    }
+    (void)snprintf(want, sizeof(want), " dropped=%llu\n", (unsigned long long)dropped);
+    ck_assert_msg(strstr(at, want) == strchr(at, '\n') + 1 - strlen(want), "%s", at);
+    ck_assert_ptr_nonnull(strstr(at, "msg=\"again\"\n"));
+    ck_assert_uint_eq(lines(at), 2);
+    ck_assert_uint_eq(kept + dropped, LINES);
 }
 END_TEST
 
@@ -72,14 +220,14 @@ START_TEST(nobody_forges_lines)
 {
     log_set_role("");
     capture();
-    LOG_ERROR("bad path=\"%s\"", "a\nlevel=error b\r\x1b[2J\x7f\xC2\x9B\xC3\xA9");
+    LOG_ERROR("bad path=%s", "a\nlevel=error b\r\x1b[2J\x7f\xC2\x9B\xC3\xA9");
     const char *line = captured();
     ck_assert_uint_eq(lines(line), 1);
     ck_assert_str_eq(strstr(line, "path="),
                      "path=\"a\\nlevel=error b\\x0d\\x1b[2J\\x7f\\xc2\\x9b\xC3\xA9\"\n");
     capture();
     LOG_ERROR("bad path=%s", "\xFF\xC3");
-    ck_assert_str_eq(strstr(captured(), "path="), "path=\\xff\\xc3\n");
+    ck_assert_str_eq(strstr(captured(), "path="), "path=\"\\xff\\xc3\"\n");
 }
 END_TEST
 
@@ -105,23 +253,14 @@ END_TEST
 
 START_TEST(levels)
 {
-    enum log_level level = LOG_LEVEL_WARN;
-
-    ck_assert(log_level_parse("debug", &level));
-    ck_assert_int_eq(level, LOG_LEVEL_DEBUG);
-    ck_assert(log_level_parse("error", &level));
-    ck_assert_int_eq(level, LOG_LEVEL_ERROR);
-    ck_assert(!log_level_parse("loud", &level));
-    ck_assert(!log_level_parse("", &level));
-    ck_assert_int_eq(level, LOG_LEVEL_ERROR);
-    log_set_level(LOG_LEVEL_WARN);
+    log_set(&(struct log_opts){.level = LOG_LEVEL_WARN, .max_unwritten = 65536});
     ck_assert(!log_enabled(LOG_LEVEL_INFO));
     capture();
     LOG_DEBUG("no");
     LOG_INFO("no");
     LOG_WARN("yes");
     ck_assert_uint_eq(lines(captured()), 1);
-    log_set_level(LOG_LEVEL_INFO);
+    say_in(LOG_FORMAT_TEXT);
 }
 END_TEST
 
@@ -174,6 +313,10 @@ int main(void)
 
     tcase_add_test(tc, one_line_in_logfmt);
     tcase_add_test(tc, message_and_pairs_part);
+    tcase_add_test(tc, json_has_numbers_and_escaped_text);
+    tcase_add_test(tc, whose_line_it_is);
+    tcase_add_test(tc, a_line_field_by_field);
+    tcase_add_test(tc, a_log_that_nobody_reads_stops_nobody);
     tcase_add_test(tc, nobody_forges_lines);
     tcase_add_test(tc, long_lines_are_cut);
     tcase_add_test(tc, levels);

@@ -11,7 +11,7 @@ START_TEST(smallest_file_and_its_defaults)
     cpu_set_t cpus;
     ck_assert_int_eq(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
     ck_assert_uint_eq(c->workers, (unsigned)CPU_COUNT(&cpus));
-    ck_assert_int_eq(c->log_level, LOG_LEVEL_INFO);
+    ck_assert_int_eq(c->log.level, LOG_LEVEL_INFO);
     ck_assert(!c->echo);
     ck_assert_uint_eq(c->n_origins, 0);
     ck_assert_str_eq(c->file, "t.yaml");
@@ -181,7 +181,7 @@ START_TEST(a_file_like_the_example)
     check_routes_of_full(c);
     ck_assert(c->echo);
     ck_assert_uint_eq(c->workers, 7);
-    ck_assert_int_eq(c->log_level, LOG_LEVEL_DEBUG);
+    ck_assert_int_eq(c->log.level, LOG_LEVEL_DEBUG);
     ck_assert_uint_eq(c->n_origins, 2);
     ck_assert_str_eq(c->origins[1], "http://localhost:3000");
     ck_assert_uint_eq(c->timeouts.connect, 250);
