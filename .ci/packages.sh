@@ -2,7 +2,7 @@
 
 # What the build needs; its tests and load harness included, since one configuration builds all.
 build_packages=(build-essential cmake ninja-build pkg-config libwebsockets-dev libuv1-dev libcurl4-openssl-dev
-    libssl-dev libyaml-dev libutf8proc-dev libnghttp2-dev libjson-c-dev check)
+    libssl-dev libyaml-dev libutf8proc-dev libseccomp-dev libnghttp2-dev libjson-c-dev check)
 
 fail() {
     printf '%s: %s\n' "$0" "$*" >&2

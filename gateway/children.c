@@ -2,6 +2,7 @@
 #include "common/log.h"
 #include "gateway/control.h"
 #include "gateway/process.h"
+#include "gateway/sandbox.h"
 #include "gateway/server/server.h"
 #include "gateway/worker.h"
 #include <errno.h>
@@ -64,7 +65,8 @@ static _Noreturn void run_worker(const struct forker *f, const struct worker_pla
                                       .door = door,
                                       .ready_fd = ready_fd,
                                       .control_fd = control_fd};
-        code = worker_run(&o);
+        if (sandbox_drop(p.cfg) == ERR_OK)
+            code = worker_run(&o);
         free(fds);
     }
     config_free(p.cfg);

@@ -94,6 +94,8 @@ static struct config *load(const struct master *m)
     if (!m->current)
         log_set(&cfg->log);
     warn_of_descriptors(cfg);
+    if (geteuid() == 0 && cfg->uid == 0)
+        LOG_WARN("workers run as root; user: gives them another");
     return cfg;
 }
 

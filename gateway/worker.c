@@ -2,6 +2,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "gateway/control.h"
+#include "gateway/sandbox.h"
 #include "gateway/server/server.h"
 #include <signal.h>
 #include <stdlib.h>
@@ -209,7 +210,7 @@ int worker_run(const struct worker_opts *o)
     signal(SIGHUP, SIG_IGN);
     wheel_timer_init(&w->log_timer, on_log_timer);
     init_handles(w);
-    bool ok = start(w);
+    bool ok = start(w) && sandbox_enter(o->cfg) == ERR_OK;
     if (ok) {
         report_ready(o->ready_fd);
         memory_drop_zeros();

@@ -12,6 +12,7 @@ void check_providers(struct config *cfg, const struct node *root, struct problem
 /* After check_providers. */
 void check_models(struct config *cfg, const struct node *root, struct problems *p);
 /* After check_listeners. */
+void check_user(struct config *cfg, const struct node *root, struct problems *p);
 void check_keys(struct config *cfg, const struct node *root, struct problems *p);
 
 /* The text of a scalar; {NULL,0} when absent or bad. */

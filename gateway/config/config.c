@@ -26,7 +26,7 @@ static void fill_in(struct config *c)
     if (c->limits.max_unauthenticated == 0)
         c->limits.max_unauthenticated = MIN(MAX(c->limits.max_sessions / 2, UINT64_C(1)), UINT64_C(10000));
     if (c->limits.max_unauthenticated_per_address == 0)
-        c->limits.max_unauthenticated_per_address = MAX(c->limits.max_sessions_per_address / 2, UINT64_C(1));
+        c->limits.max_unauthenticated_per_address = c->limits.max_sessions_per_address;
 }
 
 static void read_and_check(struct config *c, struct node *root, struct problems *p)
@@ -38,6 +38,7 @@ static void read_and_check(struct config *c, struct node *root, struct problems 
     check_providers(c, root, p);
     check_models(c, root, p);
     check_keys(c, root, p);
+    check_user(c, root, p);
     fill_in(c);
 }
 

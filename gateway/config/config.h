@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/secret.h"
 #include "protocols/dialect.h"
+#include <sys/types.h>
 
 /* A certificate with its chain, and its private key: the files, and the PEM texts that were in them when the
  * configuration was read. Nobody opens the files again: workers may not. */
@@ -93,6 +94,13 @@ struct config {
     bool echo;        /* debug.echo */
     unsigned workers; /* resolved: >= 1 */
     struct log_opts log;
+    const char *user, *group;
+    bool has_user; /* one of them is written: workers become uid and gid */
+    uid_t uid;
+    gid_t gid;
+    struct {
+        bool seccomp, landlock;
+    } sandbox;
     const char **origins;
     size_t n_origins;
     struct config_provider *providers;

@@ -61,6 +61,10 @@ static const char client_dialects[] =
     {                                                                                                        \
         .path = name, .type = CONFIG_BOOL, .preset = "false", .reload = true, place, .help = text            \
     }
+#define ON(name, place, text)                                                                                \
+    {                                                                                                        \
+        .path = name, .type = CONFIG_BOOL, .preset = "true", .reload = true, place, .help = text             \
+    }
 #define WORDS(name, all, value, place, text)                                                                 \
     {                                                                                                        \
         .path = name, .type = CONFIG_ENUM, .preset = value, .words = all, .reload = true, place,             \
@@ -77,6 +81,7 @@ static const char client_dialects[] =
 const struct config_keydef config_keys[] = {
     GROUP("debug", "for tests of the gateway itself"),
     FLAG("debug.echo", AT(config, echo), "/echo returns every WebSocket message; on loopback listeners only"),
+    STRING("group", CONFIG_STRING, 64, false, AT(config, group), "the workers' group; default: the user's"),
     LIST("keys", CONFIG_MAPS, 1, 10000, true, LIST_AT(config, keys, n_keys), "who may ask: API keys"),
     STRING("keys[].hash", CONFIG_SECRET, 200, false, NOWHERE,
            "the key's hash, as `sluice key new` prints it"),
@@ -121,7 +126,7 @@ const struct config_keydef config_keys[] = {
                "of these, connections of which nothing has authenticated yet; auto: half of max_sessions, "
                "10000 at most"),
     AUTO_LIMIT(max_unauthenticated_per_address, 10000000,
-               "the same of one address; auto: half of max_sessions_per_address"),
+               "the same of one address; auto: max_sessions_per_address, for a crowd that comes at once"),
     AUTO_LIMIT(reserved_descriptors, 1000000,
                "descriptors of a worker that clients leave to providers; auto: a quarter of those that the "
                "system allows, 4096 at most"),
@@ -202,6 +207,9 @@ const struct config_keydef config_keys[] = {
     CEILING(max_idle_connections, "1024", 65535, "of these, so many are kept when no request uses them"),
     STRING("providers[].name", CONFIG_STRING, 64, true, AT(config_provider, name),
            "unique; letters, digits, _ . -"),
+    GROUP("sandbox", "what workers give up before they serve, beside their privileges"),
+    ON("sandbox.landlock", AT(config, sandbox.landlock), "files that they do not need (Landlock)"),
+    ON("sandbox.seccomp", AT(config, sandbox.seccomp), "system calls that they do not need (seccomp)"),
     GROUP("timeouts", "how long is too long"),
     DURATION(between_tokens, "30s", "an answer that says nothing for so long has failed"),
     DURATION(connect, "5s", "to connect to a provider, TLS included"),
@@ -224,6 +232,8 @@ const struct config_keydef config_keys[] = {
     DURATION(unauthenticated, "60s", "a connection of which nothing authenticates, from accept to its end"),
     DURATION(upstream_idle, "118s", "a connection to a provider between two requests"),
     DURATION(write, "30s", "a client whose socket takes nothing for so long is closed"),
+    STRING("user", CONFIG_STRING, 64, false, AT(config, user),
+           "workers run as this user; the master, which must be root then, opens sockets and keys before"),
     {.path = "workers",
      .type = CONFIG_NUMBER,
      .preset = "auto",

@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
+import path from 'node:path';
 import { describe, it } from 'node:test';
 import { rawWS } from './lib/clients.mjs';
-import { startGateway } from './lib/gateway.mjs';
+import { binary, startGateway } from './lib/gateway.mjs';
+import { startStack } from './lib/stack.mjs';
 
 /** The process's writable mappings that others share: [from, length]. */
 function sharedMappings(pid) {
@@ -69,4 +71,49 @@ describe('a worker that writes over all that is shared', () => {
             await gw.stop();
         });
     }
+});
+
+describe('a worker that was taken over', () => {
+    const root = process.getuid() === 0;
+    const env = {
+        LD_PRELOAD: path.join(path.dirname(binary()), 'intruder.so'),
+        // The sanitizer would rather be loaded first.
+        ASAN_OPTIONS: 'detect_leaks=1:strict_string_checks=1:verify_asan_link_order=0',
+    };
+    /** What each attempt came to, and who the worker was. */
+    async function attempts(gw) {
+        const since = gw.mark();
+        process.kill(gw.workerPids()[0], 'SIGUSR2');
+        const [, uid, gid] = await gw.waitLog(/intruder done uid=(\d+) gid=(\d+)/, { since });
+        const tried = Object.fromEntries([...gw.logs.slice(since).matchAll(/intruder (\S+) (refused|SUCCEEDED)/g)].map((m) => [m[1], m[2]]));
+        return { tried, uid: Number(uid), gid: Number(gid) };
+    }
+
+    it('opens no file, executes, traces, binds and forks nothing; and goes on to serve', async () => {
+        const { gw, stop } = await startStack({ config: { workers: 1, ...(root ? { user: 'nobody', group: 'nogroup' } : {}) }, env });
+        const { tried, uid, gid } = await attempts(gw);
+        assert.ok(Object.keys(tried).length >= 14, JSON.stringify(tried));
+        assert.deepEqual(Object.entries(tried).filter(([, end]) => end !== 'refused'), []);
+        if (root) assert.deepEqual([uid, gid], [65534, 65534]);
+        // Providers by address and by name, TLS, and the built-in one.
+        for (const model of ['demo', 'tokens-3']) {
+            const c = await rawWS(gw, { tls: true });
+            c.send({ type: 'response.create', model, input: 'x' });
+            await c.until('response.completed');
+            await c.end();
+        }
+        await stop();
+    });
+
+    it('as root too, and with either part alone', async () => {
+        for (const sandbox of [{ seccomp: false }, { landlock: false }]) {
+            const gw = await startGateway({ config: { workers: 1, sandbox }, env });
+            if (root) assert.match(gw.logs, /workers run as root/);
+            const { tried } = await attempts(gw);
+            assert.equal(tried.core, 'refused');
+            assert.equal(tried.bind, 'refused'); // by Landlock, or by seccomp
+            assert.equal(tried['read:/etc/shadow'], sandbox.seccomp === false || !root ? 'refused' : 'SUCCEEDED');
+            await gw.stop();
+        }
+    });
 });

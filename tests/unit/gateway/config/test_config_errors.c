@@ -9,7 +9,8 @@ struct rule {
 
 #define HASH "hmac-sha256:00112233aabb:000102030405060708090a0b0c0d0e0f:"
 #define HEX64 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
-#define TOP "debug, keys, limits, listen, log, models, origins, providers, timeouts, workers"
+#define TOP                                                                                                  \
+    "debug, group, keys, limits, listen, log, models, origins, providers, sandbox, timeouts, user, workers"
 
 static const struct rule rules[] = {
     /* Unknown, missing, twice. */
@@ -17,6 +18,9 @@ static const struct rule rules[] = {
      "t.yaml:3: wrokers: unknown key, did you mean workers?; allowed here: " TOP "\n"},
     {"workers: 2", "admin: {}", "t.yaml:3: admin: unknown key; allowed here: " TOP "\n"},
     {"workers: 2", "store: {kind: local}", "t.yaml:3: store: unknown key; allowed here: " TOP "\n"},
+    {"workers: 2", "user: no-such-user-here\ngroup: no-such-group-here",
+     "t.yaml:3: user: no user of this machine is called 'no-such-user-here'; allowed: one that is\n"
+     "t.yaml:4: group: no group of this machine is called 'no-such-group-here'; allowed: one that is\n"},
     {"workers: 2", "timeouts: {conect: 5s}",
      "t.yaml:3: timeouts.conect: unknown key, did you mean connect?; allowed here: between_tokens, connect, "
      "drain, "
