@@ -17,11 +17,10 @@ static void expire(struct transfer *t, enum fault_kind kind, uint64_t ms)
 {
     struct fault f;
     fault_timeout(t, kind, ms, &f);
-    if (t->head_done && t->status > 299)
+    if (t->status > 299 && t->state.state >= TRANSFER_HEAD)
         transfer_end(t); /* an error whose body hangs */
     else
         transfer_fail(t, &f);
-    t->abort = true;
     transfer_mark(t);
 }
 
@@ -31,15 +30,16 @@ static void on_due(struct wheel_timer *timer)
     const struct config *cfg = t->u->cfg;
     uint64_t now = loop_now(t->u->loop);
     uint64_t total = t->total_ms;
-    if (!t->owned || llm_builder_ended(t->builder))
+    const bool begun = t->state.state == TRANSFER_TOKENS;
+    if (!transfer_owned(t) || llm_builder_ended(t->builder))
         return;
     uint64_t next =
-        t->begun ? t->alive_ms + cfg->timeouts.between_tokens : t->started_ms + cfg->timeouts.first_token;
+        begun ? t->alive_ms + cfg->timeouts.between_tokens : t->started_ms + cfg->timeouts.first_token;
     if (now >= total)
         expire(t, FAULT_TIMEOUT_TOTAL, cfg->timeouts.total);
     else if (now < next)
         arm(t, MIN(next, total));
-    else if (t->begun)
+    else if (begun)
         expire(t, FAULT_TIMEOUT_BETWEEN_TOKENS, cfg->timeouts.between_tokens);
     else
         expire(t, FAULT_TIMEOUT_FIRST_TOKEN, cfg->timeouts.first_token);
@@ -47,9 +47,7 @@ static void on_due(struct wheel_timer *timer)
 
 static void on_drained_too_long(struct wheel_timer *timer)
 {
-    struct transfer *t = CONTAINER_OF(timer, struct transfer, timer);
-    t->abort = true;
-    transfer_mark(t);
+    transfer_close(CONTAINER_OF(timer, struct transfer, timer));
 }
 
 void deadline_start(struct transfer *t)
@@ -62,11 +60,10 @@ void deadline_start(struct transfer *t)
 void deadline_alive(struct transfer *t)
 {
     const struct config *cfg = t->u->cfg;
-    bool first = !t->begun && llm_builder_begun(t->builder);
     t->alive_ms = loop_now(t->u->loop);
-    if (!first)
+    if (t->state.state == TRANSFER_TOKENS || !llm_builder_begun(t->builder))
         return;
-    t->begun = true;
+    fsm_move(&t->state, TRANSFER_TOKENS);
     arm(t, MIN(t->alive_ms + cfg->timeouts.between_tokens, t->total_ms));
 }
 

@@ -36,7 +36,7 @@ struct plain_connection;
 
 /* What brings a transfer's request to its provider and the answer back. `t->result` speaks curl's words
  * whoever carries it. */
-struct carrier {
+struct transport_ops {
     /* Anything but CURLE_OK: it is over already. */
     CURLcode (*add)(struct origin *o, struct transfer *t);
     /* Takes it back; an unfinished one has its connection closed, or its HTTP/2 stream reset. */
@@ -68,9 +68,9 @@ struct origin {
     CURL *idle[ORIGIN_IDLE_EASIES];
     unsigned n_idle;
     bool tls;
-    int version;                   /* HTTP's, of its last answer; 0: none yet */
-    int limited;                   /* the version that its limit of connections is made for */
-    const struct carrier *carrier; /* chosen when it is opened */
+    int version;                           /* HTTP's, of its last answer; 0: none yet */
+    int limited;                           /* the version that its limit of connections is made for */
+    const struct transport_ops *transport; /* chosen when it is opened */
     struct plain plain;
     struct log_gate failures; /* of its transfers */
     bool kick;                /* curl wants to run at once */
@@ -95,15 +95,27 @@ struct upstream {
     bool ticking;
 };
 
+/* What has come of the answer. */
 enum transfer_state {
     TRANSFER_WAITING,  /* for the next tick to open it */
-    TRANSFER_RUNNING,  /* curl (or the demo) has it */
-    TRANSFER_DRAINING, /* its answer is complete; the rest of the body is read so that the connection can be
-                          used again */
+    TRANSFER_ASKED,    /* its transport (or the demo) has it; its head is not complete */
+    TRANSFER_HEAD,     /* the blank line has come; what the body is, is not known */
+    TRANSFER_EVENTS,   /* a stream of events: no token yet */
+    TRANSFER_TOKENS,   /* the same: something of the answer has been logged */
+    TRANSFER_JSON,     /* the answer is one object, being collected */
+    TRANSFER_ERROR,    /* an error's body is being collected */
+    TRANSFER_DRAINING, /* the owner has heard of a finished answer; the rest of the body is read so that the
+                          connection can be used again */
+    TRANSFER_CLOSING,  /* the owner has heard, or has cancelled: the tick takes it down */
     TRANSFER_GONE,     /* about to be freed */
 };
 
-enum body_kind { BODY_NONE, BODY_EVENTS, BODY_JSON, BODY_ERROR };
+/* Whether its transport has it. */
+enum carriage_state {
+    CARRIAGE_NONE,
+    CARRIAGE_UNDER_WAY,
+    CARRIAGE_OVER, /* no more bytes will come; `result` says why. Still to be taken back */
+};
 
 /* What every token touches comes first: with thousands of streams a token costs as much in cache misses as in
  * instructions. */
@@ -117,15 +129,8 @@ struct transfer {
     const struct dialect *dialect;
     struct llm_decoder *decoder;
     struct fsm state;
-    bool owned;   /* false: the owner has heard of the outcome or has cancelled; what the call borrows is not
-                     ours   any more */
-    bool news;    /* something was logged that the owner has not been told of */
-    bool over;    /* no more bytes will come; `result` says why */
-    bool abort;   /* not worth draining */
-    bool carried; /* its carrier has it */
-    bool begun;   /* the first token is there */
-    bool head_done; /* the blank line after the answer's head */
-    enum body_kind kind;
+    struct fsm carriage;
+    uint32_t told;     /* events in the log that the owner has been told of */
     int status;        /* 0: no head yet */
     uint64_t alive_ms; /* the last sign of life; see deadline.c */
     struct origin *origin;
@@ -154,6 +159,20 @@ struct transfer {
     struct demo_stream *demo;     /* NULL: a real provider */
 };
 
+/* Until then the builder, the report, progress and ctx are ours to use. */
+static inline bool transfer_owned(const struct transfer *t)
+{
+    return t->state.state < TRANSFER_DRAINING;
+}
+/* The owner has something to hear. */
+static inline bool transfer_has_news(const struct transfer *t)
+{
+    return t->builder->log->count != t->told || llm_builder_ended(t->builder);
+}
+/* No more bytes will come. Marks. */
+void transfer_over(struct transfer *t, CURLcode result);
+/* Not worth reading on: to be taken down. Marks. */
+void transfer_close(struct transfer *t);
 /* Links the transfer for the tick that follows in this same call from the loop. */
 void transfer_mark(struct transfer *t);
 /* The same when no tick follows: one comes on the next loop turn. */
@@ -180,7 +199,7 @@ void origin_limit(struct origin *o);
 void origin_close(struct origin *o);
 
 /* plain.c */
-extern const struct carrier plain_carrier;
+extern const struct transport_ops plain_transport;
 /* CURLE_URL_MALFORMAT: the base URL is for curl to carry, or to complain of. */
 CURLcode plain_open(struct origin *o, const char *url) MUST_USE;
 /* CURLE_OK: *fd is connected, and curl's; else why it is not. */

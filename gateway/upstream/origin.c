@@ -37,9 +37,7 @@ static void collect_ended(struct origin *o)
             plain_connected(t, result, fd);
             continue;
         }
-        t->result = result;
-        t->over = true;
-        transfer_mark(t);
+        transfer_over(t, result);
     }
 }
 
@@ -104,7 +102,8 @@ static void flush_connections(struct origin *o)
     LIST_EACH(&o->u->live, node)
     {
         struct transfer *t = CONTAINER_OF(node, struct transfer, node);
-        long port = t->origin == o && t->easy && !t->over ? port_of(t->easy) : 0;
+        long port =
+            t->origin == o && t->easy && t->carriage.state == CARRIAGE_UNDER_WAY ? port_of(t->easy) : 0;
         for (unsigned i = 0; port > 0 && i < o->n_held; i++) {
             if (o->held[i] != port || curl_easy_pause(t->easy, CURLPAUSE_RECV) != CURLE_OK)
                 continue;
@@ -256,14 +255,15 @@ static void forget(struct origin *o)
     o->multi = NULL;
 }
 
-static const struct carrier curl_carrier;
+static const struct transport_ops curl_transport;
 
-/* False: no memory. A path that differs by model is for curl, too: the other carrier has one head for all. */
-static bool choose_carrier(struct origin *o)
+/* False: no memory. A path that differs by model is for curl, too: the other transport has one head for all.
+ */
+static bool choose_transport(struct origin *o)
 {
     bool only_curl = o->tls || o->provider->dialect->encode_path;
     CURLcode rc = only_curl ? CURLE_URL_MALFORMAT : plain_open(o, o->url);
-    o->carrier = rc == CURLE_OK ? &plain_carrier : &curl_carrier;
+    o->transport = rc == CURLE_OK ? &plain_transport : &curl_transport;
     return rc != CURLE_OUT_OF_MEMORY;
 }
 
@@ -281,7 +281,7 @@ static bool origin_open(struct origin *o)
     if (o->multi)
         return true;
     o->multi = curl_multi_init();
-    if (!o->multi || !make_request_line(o) || !choose_carrier(o)) {
+    if (!o->multi || !make_request_line(o) || !choose_transport(o)) {
         forget(o);
         return false;
     }
@@ -363,7 +363,7 @@ static CURL *easy_new(const struct origin *o)
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)o->u->cfg->timeouts.connect);
     /* Whole seconds, and 0 means for ever. */
     curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, (long)((o->u->cfg->timeouts.upstream_idle + 999) / 1000));
-    curl_easy_setopt(e, CURLOPT_CONNECT_ONLY, o->carrier == &plain_carrier ? 1L : 0L);
+    curl_easy_setopt(e, CURLOPT_CONNECT_ONLY, o->transport == &plain_transport ? 1L : 0L);
     curl_easy_setopt(e, CURLOPT_POST, 1L);
     curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
@@ -425,15 +425,17 @@ CURLcode origin_add(struct origin *o, struct transfer *t)
 {
     if (!origin_open(o))
         return CURLE_OUT_OF_MEMORY;
-    CURLcode rc = o->carrier->add(o, t);
-    t->carried = rc == CURLE_OK;
+    fsm_move(&t->carriage, CARRIAGE_UNDER_WAY);
+    CURLcode rc = o->transport->add(o, t);
+    if (rc != CURLE_OK)
+        fsm_move(&t->carriage, CARRIAGE_NONE);
     return rc;
 }
 
 void origin_remove(struct origin *o, struct transfer *t)
 {
-    t->carried = false;
-    o->carrier->remove(o, t);
+    o->transport->remove(o, t);
+    fsm_move(&t->carriage, CARRIAGE_NONE);
 }
 
 /* An HTTP/2 stream's reset stays in curl's buffer until something else happens on its connection. If nobody
@@ -467,7 +469,7 @@ void origin_connect_end(struct origin *o, struct transfer *t)
 
 static void curl_remove(struct origin *o, struct transfer *t)
 {
-    if (t->over)
+    if (t->carriage.state == CARRIAGE_OVER)
         curl_multi_remove_handle(o->multi, t->easy);
     else
         remove_unfinished(o, t->easy);
@@ -482,7 +484,8 @@ static bool curl_sent(const struct transfer *t)
            (size_t)sent == t->body.len;
 }
 
-static const struct carrier curl_carrier = {.add = curl_add, .remove = curl_remove, .sent = curl_sent};
+static const struct transport_ops curl_transport = {
+    .add = curl_add, .remove = curl_remove, .sent = curl_sent};
 
 static void on_timer_closed(uv_handle_t *h)
 {

@@ -147,13 +147,6 @@ static void close_connection(struct plain_connection *c)
         free(c);
 }
 
-static void over(struct transfer *t, CURLcode result)
-{
-    t->result = result;
-    t->over = true;
-    transfer_mark(t);
-}
-
 /* Nobody has used it for long, or nobody answers at the other end. */
 static void on_unused(struct wheel_timer *timer)
 {
@@ -161,7 +154,7 @@ static void on_unused(struct wheel_timer *timer)
     if (c->connecting) {
         c->origin->plain.peer_until = 0;
         snprintf(c->transfer->detail, sizeof(c->transfer->detail), "%s", strerror(ETIMEDOUT));
-        over(c->transfer, CURLE_OPERATION_TIMEDOUT);
+        transfer_over(c->transfer, CURLE_OPERATION_TIMEDOUT);
         return;
     }
     close_connection(c);
@@ -355,17 +348,17 @@ static void feed(struct plain_connection *c, struct bytes in)
         case RESPONSE_HEAD_LINE:
             if (transfer_header(t, part))
                 break;
-            over(t, CURLE_WRITE_ERROR);
+            transfer_over(t, CURLE_WRITE_ERROR);
             return;
         case RESPONSE_BODY:
             transfer_body(t, part);
             break;
         case RESPONSE_END:
             c->spare = http1_response_keeps(&c->response) && in.len == 0 && c->sent == c->total;
-            over(t, CURLE_OK);
+            transfer_over(t, CURLE_OK);
             return;
         default:
-            over(t, CURLE_WEIRD_SERVER_REPLY);
+            transfer_over(t, CURLE_WEIRD_SERVER_REPLY);
             return;
         }
     }
@@ -380,27 +373,27 @@ static void try_again(struct plain_connection *c)
     close_connection(c);
     CURLcode rc = connect_anew(t->origin, t);
     if (rc != CURLE_OK)
-        over(t, rc);
+        transfer_over(t, rc);
 }
 
 /* The connection has ended; error: errno, or 0. */
 static void on_end(struct plain_connection *c, int error)
 {
     struct transfer *t = c->transfer;
-    if (c->used && !c->answered && t->owned && !t->abort) {
+    if (c->used && !c->answered && transfer_owned(t)) {
         try_again(c);
         return;
     }
     if (error)
         snprintf(t->detail, sizeof(t->detail), "%s", strerror(error));
     if (!error && http1_response_whole_at_close(&c->response))
-        over(t, CURLE_OK);
+        transfer_over(t, CURLE_OK);
     else if (c->send_failed && !c->answered)
-        over(t, CURLE_SEND_ERROR);
+        transfer_over(t, CURLE_SEND_ERROR);
     else if (error)
-        over(t, CURLE_RECV_ERROR);
+        transfer_over(t, CURLE_RECV_ERROR);
     else
-        over(t, t->head_done ? CURLE_PARTIAL_FILE : CURLE_GOT_NOTHING);
+        transfer_over(t, t->state.state > TRANSFER_ASKED ? CURLE_PARTIAL_FILE : CURLE_GOT_NOTHING);
 }
 
 /* With many streams nothing of this one is in the processor's caches any more. It comes while the kernel is
@@ -433,7 +426,7 @@ static void receive(struct plain_connection *c, bool to_the_end)
         }
         c->answered = true;
         feed(c, bytes_of(inbox, (size_t)n));
-        if (t->over || (n < INBOX_SIZE && !to_the_end))
+        if (t->carriage.state == CARRIAGE_OVER || (n < INBOX_SIZE && !to_the_end))
             return;
     }
 }
@@ -494,7 +487,7 @@ void plain_connected(struct transfer *t, CURLcode result, curl_socket_t fd)
     if (result == CURLE_OK)
         begin(t->connection, t);
     else
-        over(t, result);
+        transfer_over(t, result);
 }
 
 /* ---- The carrier ---- */
@@ -519,11 +512,10 @@ static void serve_waiting(struct origin *o)
     while (!list_empty(&p->waiting) && (p->n_idle > 0 || p->n_connections < o->provider->max_connections)) {
         struct transfer *t = LIST_FIRST(&p->waiting, struct transfer, waiting);
         list_remove(&t->waiting);
-        CURLcode rc = t->abort ? CURLE_OK : plain_add(o, t);
+        CURLcode rc = t->state.state == TRANSFER_CLOSING ? CURLE_OK : plain_add(o, t);
         if (rc == CURLE_OK)
             continue;
-        t->result = rc;
-        t->over = true;
+        transfer_over(t, rc);
         transfer_schedule(t);
     }
 }
@@ -565,4 +557,4 @@ void plain_close(struct origin *o)
     p->head = NULL;
 }
 
-const struct carrier plain_carrier = {.add = plain_add, .remove = plain_remove, .sent = plain_sent};
+const struct transport_ops plain_transport = {.add = plain_add, .remove = plain_remove, .sent = plain_sent};

@@ -16,8 +16,7 @@ static void begin_head(struct transfer *t, struct bytes line)
     t->status = (int)status;
     t->content_type[0] = '\0';
     t->retry_after = (struct retry_after){0};
-    if (t->owned)
-        t->report->status = t->status;
+    t->report->status = t->status;
     if (t->status >= 200)
         t->origin->version = bytes_starts(line, BYTES("HTTP/1")) ? 1 : 2;
 }
@@ -39,8 +38,7 @@ static void note_header(struct transfer *t, struct bytes name, struct bytes valu
         memcpy(t->content_type, value.data, n);
         t->content_type[n] = '\0';
     } else if (bytes_eq_nocase(name, BYTES("x-request-id")) || bytes_eq_nocase(name, BYTES("request-id"))) {
-        if (t->owned)
-            note_request_id(t, value);
+        note_request_id(t, value);
     } else if (t->status > 299) {
         retry_after_note(&t->retry_after, name, value);
     }
@@ -54,10 +52,10 @@ bool transfer_header(struct transfer *t, struct bytes line)
     while (line.len > 0 && (line.data[line.len - 1] == '\n' || line.data[line.len - 1] == '\r'))
         line.len--;
     const char *colon = memchr(line.data, ':', line.len);
-    if (t->kind != BODY_NONE)
-        return true; /* a trailer */
-    if (line.len == 0)
-        t->head_done = t->status >= 200;
+    if (t->state.state != TRANSFER_ASKED)
+        return true; /* a trailer, or nobody wants to know */
+    if (line.len == 0 && t->status >= 200)
+        fsm_move(&t->state, TRANSFER_HEAD);
     else if (bytes_starts(line, BYTES("HTTP/")))
         begin_head(t, line);
     else if (colon)
@@ -98,14 +96,14 @@ static void refuse_type(struct transfer *t)
 static void begin_body(struct transfer *t)
 {
     if (t->status < 200 || t->status > 299) {
-        t->kind = BODY_ERROR;
+        fsm_move(&t->state, TRANSFER_ERROR);
     } else if (type_is(t, BYTES("text/event-stream"))) {
-        t->kind = BODY_EVENTS;
+        fsm_move(&t->state, TRANSFER_EVENTS);
         sse_init(&t->sse, t->u->cfg->limits.max_response_bytes, on_event, t);
     } else if (type_is(t, BYTES("application/json"))) {
-        t->kind = BODY_JSON;
+        fsm_move(&t->state, TRANSFER_JSON);
     } else {
-        t->kind = BODY_ERROR;
+        fsm_move(&t->state, TRANSFER_ERROR);
         refuse_type(t);
     }
 }
@@ -123,8 +121,6 @@ static void feed_events(struct transfer *t, struct bytes data)
         fault_too_large(t, &f);
         transfer_fail(t, &f);
     }
-    if (log->count != count || llm_builder_ended(t->builder))
-        t->news = true;
 }
 
 static void collect_json(struct transfer *t, struct bytes data)
@@ -144,24 +140,32 @@ static void collect_error(struct transfer *t, struct bytes data)
     if (buf_append_bytes(&t->collected, data) == ERR_OK && data.len < room)
         return;
     transfer_end(t);
-    t->abort = true;
 }
 
 void transfer_body(struct transfer *t, struct bytes part)
 {
-    if (!t->owned || llm_builder_ended(t->builder))
+    if (!transfer_owned(t) || llm_builder_ended(t->builder))
         return;
     __builtin_prefetch(t->builder->log->last_);
-    if (t->kind == BODY_NONE)
+    if (t->state.state == TRANSFER_HEAD)
         begin_body(t);
-    bool refused = llm_builder_ended(t->builder);
-    if (!refused && t->kind == BODY_EVENTS)
+    if (llm_builder_ended(t->builder)) {
+        transfer_mark(t);
+        return;
+    }
+    switch (t->state.state) {
+    case TRANSFER_EVENTS:
+    case TRANSFER_TOKENS:
         feed_events(t, part);
-    else if (!refused && t->kind == BODY_JSON)
+        break;
+    case TRANSFER_JSON:
         collect_json(t, part);
-    else if (!refused)
+        break;
+    default:
         collect_error(t, part);
-    if (t->news)
+        break;
+    }
+    if (transfer_has_news(t))
         transfer_mark(t);
 }
 
@@ -186,17 +190,19 @@ void transfer_end(struct transfer *t)
     if (llm_builder_ended(t->builder))
         return;
     /* curl takes a connection that closes inside of the head for an empty answer. */
-    if (t->result == CURLE_OK && !t->head_done)
+    if (t->result == CURLE_OK && t->state.state == TRANSFER_ASKED)
         t->result = CURLE_GOT_NOTHING;
     /* An error's status alone says more than how its body was lost. */
-    if (t->kind == BODY_NONE && t->head_done && (t->result == CURLE_OK || t->status > 299))
+    if (t->state.state == TRANSFER_HEAD && (t->result == CURLE_OK || t->status > 299))
         begin_body(t);
-    if (t->kind == BODY_ERROR && !llm_builder_ended(t->builder)) {
+    const unsigned state = t->state.state;
+    const bool events = state == TRANSFER_EVENTS || state == TRANSFER_TOKENS;
+    if (state == TRANSFER_ERROR && !llm_builder_ended(t->builder)) {
         fail_by_status(t);
-    } else if (t->kind == BODY_EVENTS && t->result != CURLE_WEIRD_SERVER_REPLY) {
+    } else if (events && t->result != CURLE_WEIRD_SERVER_REPLY) {
         /* However it ended, the dialect knows whether the answer is whole. */
         t->dialect->decode_end(t->decoder);
-    } else if (t->kind == BODY_JSON && t->result == CURLE_OK) {
+    } else if (state == TRANSFER_JSON && t->result == CURLE_OK) {
         t->dialect->decode_answer(t->decoder, buf_bytes(&t->collected));
         if (!llm_builder_ended(t->builder))
             t->dialect->decode_end(t->decoder);
@@ -207,7 +213,6 @@ void transfer_end(struct transfer *t)
         fault_invalid(t, "nothing that could be understood", &f);
         transfer_fail(t, &f);
     }
-    t->news = true;
 }
 
 void transfer_log_fault(struct transfer *t)

@@ -3,14 +3,32 @@
 #include <assert.h>
 #include <stdlib.h>
 
-static const char *const state_names[] = {"waiting", "running", "draining", "gone"};
+#define CLOSES (FSM_TO(TRANSFER_CLOSING) | FSM_TO(TRANSFER_GONE))
+#define HEARD (FSM_TO(TRANSFER_DRAINING) | CLOSES)
+static const char *const state_names[] = {"waiting", "asked", "head",     "events",  "tokens",
+                                          "json",    "error", "draining", "closing", "gone"};
 static const uint32_t allowed_moves[] = {
-    [TRANSFER_WAITING] = FSM_TO(TRANSFER_RUNNING) | FSM_TO(TRANSFER_GONE),
-    [TRANSFER_RUNNING] = FSM_TO(TRANSFER_DRAINING) | FSM_TO(TRANSFER_GONE),
-    [TRANSFER_DRAINING] = FSM_TO(TRANSFER_GONE),
+    [TRANSFER_WAITING] = FSM_TO(TRANSFER_ASKED) | CLOSES,
+    [TRANSFER_ASKED] = FSM_TO(TRANSFER_HEAD) | HEARD,
+    [TRANSFER_HEAD] = FSM_TO(TRANSFER_EVENTS) | FSM_TO(TRANSFER_JSON) | FSM_TO(TRANSFER_ERROR) | CLOSES,
+    [TRANSFER_EVENTS] = FSM_TO(TRANSFER_TOKENS) | HEARD,
+    [TRANSFER_TOKENS] = HEARD,
+    [TRANSFER_JSON] = HEARD,
+    [TRANSFER_ERROR] = CLOSES,
+    [TRANSFER_DRAINING] = CLOSES,
+    [TRANSFER_CLOSING] = FSM_TO(TRANSFER_GONE),
     [TRANSFER_GONE] = 0,
 };
 static const struct fsm_def transfer_fsm = {"transfer", state_names, allowed_moves, ARRAY_LEN(state_names)};
+
+static const char *const carriage_names[] = {"none", "under way", "over"};
+static const uint32_t carriage_moves[] = {
+    [CARRIAGE_NONE] = FSM_TO(CARRIAGE_UNDER_WAY),
+    [CARRIAGE_UNDER_WAY] = FSM_TO(CARRIAGE_OVER) | FSM_TO(CARRIAGE_NONE),
+    [CARRIAGE_OVER] = FSM_TO(CARRIAGE_NONE),
+};
+static const struct fsm_def carriage_fsm = {"carriage", carriage_names, carriage_moves,
+                                            ARRAY_LEN(carriage_names)};
 
 void transfer_mark(struct transfer *t)
 {
@@ -27,8 +45,19 @@ void transfer_schedule(struct transfer *t)
 void transfer_fail(struct transfer *t, const struct fault *f)
 {
     llm_builder_fail(t->builder, f);
-    t->news = true;
-    t->abort = true;
+}
+
+void transfer_over(struct transfer *t, CURLcode result)
+{
+    t->result = result;
+    fsm_move(&t->carriage, CARRIAGE_OVER);
+    transfer_mark(t);
+}
+
+void transfer_close(struct transfer *t)
+{
+    fsm_move(&t->state, TRANSFER_CLOSING);
+    transfer_mark(t);
 }
 
 static const char id_header[] = "x-request-id: ";
@@ -36,14 +65,13 @@ static const char id_header[] = "x-request-id: ";
 /* What the call borrows is not ours any more. */
 static void disown(struct transfer *t)
 {
-    t->owned = false;
     t->ids = (struct log_ids){.request = t->id_line ? t->id_line + sizeof(id_header) - 1 : NULL};
 }
 
 static void destroy(struct transfer *t)
 {
     struct upstream *u = t->u;
-    if (t->carried)
+    if (t->carriage.state != CARRIAGE_NONE)
         origin_remove(t->origin, t);
     demo_free(&u->demo, t->demo);
     fsm_move(&t->state, TRANSFER_GONE);
@@ -68,69 +96,69 @@ static void open_transfer(struct transfer *t)
         transfer_fail(t, t->refusal);
         return;
     }
-    fsm_move(&t->state, TRANSFER_RUNNING);
+    fsm_move(&t->state, TRANSFER_ASKED);
     if (t->demo) {
         demo_start(&t->u->demo, t->demo);
         return;
     }
     deadline_start(t);
     t->result = origin_add(t->origin, t);
-    t->over = t->result != CURLE_OK;
-}
-
-static void tell_owner(struct transfer *t)
-{
-    t->news = false;
-    if (!t->report->begun && llm_builder_begun(t->builder)) {
-        t->report->begun = true;
-        t->report->first_token_ms = (uint32_t)(loop_now(t->u->loop) - t->started_ms);
-    }
-    if (t->builder->outcome == LLM_FAILED)
-        transfer_log_fault(t);
-    if (llm_builder_ended(t->builder))
-        disown(t);
-    t->progress(t->ctx);
+    if (t->result != CURLE_OK)
+        transfer_end(t);
 }
 
 static bool worth_draining(const struct transfer *t)
 {
-    return t->carried && !t->over && !t->abort && t->builder->outcome == LLM_FINISHED;
+    return t->builder->outcome == LLM_FINISHED && t->carriage.state == CARRIAGE_UNDER_WAY;
+}
+
+/* After the outcome the owner hears nothing more. */
+static void let_go(struct transfer *t)
+{
+    if (t->builder->outcome == LLM_FAILED)
+        transfer_log_fault(t);
+    if (worth_draining(t)) {
+        fsm_move(&t->state, TRANSFER_DRAINING);
+        deadline_drain(t);
+    } else {
+        fsm_move(&t->state, TRANSFER_CLOSING);
+    }
+    disown(t);
+}
+
+static void tell_owner(struct transfer *t)
+{
+    t->told = t->builder->log->count;
+    if (!t->report->begun && llm_builder_begun(t->builder)) {
+        t->report->begun = true;
+        t->report->first_token_ms = (uint32_t)(loop_now(t->u->loop) - t->started_ms);
+    }
+    if (llm_builder_ended(t->builder))
+        let_go(t);
+    t->progress(t->ctx);
 }
 
 /* A long conversation need not be kept for the time of its answer. */
 static void drop_request(struct transfer *t)
 {
-    if (t->carried && t->origin->carrier->sent(t))
+    if (t->carriage.state != CARRIAGE_NONE && t->origin->transport->sent(t))
         buf_free(&t->body);
 }
 
 static void settle(struct transfer *t)
 {
-    bool drain = false;
     origin_limit(t->origin);
-    if (t->state.state == TRANSFER_WAITING && t->owned)
+    if (t->state.state == TRANSFER_WAITING)
         open_transfer(t);
-    if (t->over && t->owned) {
+    if (t->carriage.state == CARRIAGE_OVER && transfer_owned(t))
         transfer_end(t);
-        assert(llm_builder_ended(t->builder));
-        t->news = true;
-    }
-    if (t->owned && llm_builder_ended(t->builder))
-        drain = worth_draining(t);
-    if (t->owned && t->news)
+    if (transfer_owned(t) && transfer_has_news(t))
         tell_owner(t);
-    if (t->kind == BODY_EVENTS && t->body.data)
+    if (t->state.state == TRANSFER_TOKENS && t->body.data)
         drop_request(t);
-    if (t->owned)
-        return;
-    if (drain && !t->abort) {
-        fsm_move(&t->state, TRANSFER_DRAINING);
-        deadline_drain(t);
-        return;
-    }
-    if (t->state.state == TRANSFER_DRAINING && !t->over && !t->abort)
-        return;
-    destroy(t);
+    if (t->state.state == TRANSFER_CLOSING ||
+        (t->state.state == TRANSFER_DRAINING && t->carriage.state == CARRIAGE_OVER))
+        destroy(t);
 }
 
 void upstream_tick(struct upstream *u)
@@ -156,9 +184,7 @@ void upstream_tick(struct upstream *u)
 
 static void demo_stepped(void *owner)
 {
-    struct transfer *t = owner;
-    t->news = true;
-    transfer_mark(t);
+    transfer_mark(owner);
 }
 
 static void demo_turned(void *ctx)
@@ -354,12 +380,13 @@ struct transfer *upstream_start(struct upstream *u, const struct upstream_call *
     t->progress = call->progress;
     t->ctx = call->ctx;
     t->report = call->report;
-    t->owned = true;
+    t->told = call->builder->log->count;
     t->started_ms = loop_now(u->loop);
     t->total_ms = (call->since_ms ? call->since_ms : t->started_ms) + u->cfg->timeouts.total;
     fsm_init(&t->state, &transfer_fsm, TRANSFER_WAITING);
+    fsm_init(&t->carriage, &carriage_fsm, CARRIAGE_NONE);
     t->ids = (struct log_ids){.request = call->request_id, .response = call->response_id};
-    t->state.ids = &t->ids;
+    t->state.ids = t->carriage.ids = &t->ids;
     list_init(&t->node);
     list_init(&t->work);
     list_init(&t->waiting);
@@ -377,10 +404,10 @@ struct transfer *upstream_start(struct upstream *u, const struct upstream_call *
 
 void upstream_cancel(struct transfer *t)
 {
-    if (!t || !t->owned)
+    if (!t || !transfer_owned(t))
         return;
+    fsm_move(&t->state, TRANSFER_CLOSING);
     disown(t);
-    t->abort = true;
     /* The builder may be gone before the next tick is here, and the demo's timer may be due before it. */
     demo_free(&t->u->demo, t->demo);
     t->demo = NULL;
