@@ -1,7 +1,8 @@
 #pragma once
-/* What the files of this room share. upstream.c: lives and the tick; origin.c: curl on the loop, one multi
- * handle a provider; plain.c: answers without TLS on sockets of our own; transfer.c: one answer's bytes into
- * the log; deadline.c: its four timeouts; fault.c: what went wrong, in words; retry_after.c; demo*.c. */
+/* What the files of this room share. From above: upstream.c: lives and the tick; transfer.c: one answer's
+ * bytes to its decoder; deadline.c: its four timeouts; fault.c: what went wrong, in words; origin.c: a
+ * provider; by_curl.c and plain.c: the two transports; curl_loop.c: curl on the loop; retry_after.c; demo*.c.
+ */
 #include "common/fsm.h"
 #include "common/list.h"
 #include "common/log.h"
@@ -17,7 +18,7 @@
 
 enum {
     ORIGIN_IDLE_EASIES = 64,    /* easy handles kept for the next transfer */
-    RECEIVE_BUFFER = 4096,      /* bytes a transfer: tokens are small */
+    CURL_BUFFER = 4096,         /* bytes a transfer: tokens are small */
     MAX_HEAD = 64 * 1024,       /* bytes of response headers */
     MAX_ERROR_BODY = 64 * 1024, /* of an answer with an error status */
     MAX_URL = 8 * 1024,         /* of one request, where the path differs by model */
@@ -46,7 +47,7 @@ struct transport_ops {
 };
 
 /* plain.c's part of an origin. */
-struct plain {
+struct plain_pool {
     char *head; /* of each request, without what differs; holds the key */
     size_t head_len;
     struct list idle; /* connections, the one used last at the end */
@@ -71,12 +72,12 @@ struct origin {
     int version;                           /* HTTP's, of its last answer; 0: none yet */
     int limited;                           /* the version that its limit of connections is made for */
     const struct transport_ops *transport; /* chosen when it is opened */
-    struct plain plain;
+    struct plain_pool plain;
     struct log_gate failures; /* of its transfers */
-    bool kick;                /* curl wants to run at once */
+    bool run_soon;            /* curl wants to run at once */
     /* Local ports of the connections on which a stream was reset in this tick. */
-    uint16_t held[CONFIG_MOST_HTTP2_CONNECTIONS];
-    unsigned n_held;
+    uint16_t reset_ports[CONFIG_MOST_HTTP2_CONNECTIONS];
+    unsigned n_reset_ports;
 };
 
 struct upstream {
@@ -91,7 +92,7 @@ struct upstream {
     unsigned n_handles;            /* libuv handles not yet closed */
     void (*after_each)(void *ctx); /* upstream_after_each */
     void *after_each_ctx;
-    bool wishes; /* an origin is to be kicked or flushed */
+    bool curl_pending; /* curl is to be run for an origin, or to be made to send */
     bool ticking;
 };
 
@@ -140,9 +141,10 @@ struct transfer {
     struct list node;         /* in upstream.live */
     struct wheel_timer timer; /* the deadlines */
     uint64_t started_ms;
-    uint64_t total_ms;                   /* when timeouts.total goes by */
-    struct fault *refusal;               /* it cannot even be sent */
-    CURL *easy;                          /* origin.c; plain.c: while it connects */
+    uint64_t total_ms;     /* when timeouts.total goes by */
+    struct fault *refusal; /* it cannot even be sent */
+    CURL *easy;            /* while curl has it */
+    void (*curl_done)(struct transfer *t, CURLcode result, curl_socket_t fd);
     struct plain_connection *connection; /* plain.c */
     struct list waiting;                 /* in plain.waiting */
     struct curl_slist id_header;         /* x-request-id, in front of the origin's shared headers */
@@ -185,26 +187,34 @@ void transfer_fail(struct transfer *t, const struct fault *f);
 
 /* origin.c */
 void origin_init(struct origin *o, struct upstream *u, const struct config_provider *p);
-/* Hands the transfer to the origin's carrier, which it makes ready when need be. */
+/* Hands the transfer to the origin's transport, which it makes ready when need be. */
 CURLcode origin_add(struct origin *o, struct transfer *t) MUST_USE;
 void origin_remove(struct origin *o, struct transfer *t);
-/* For plain.c: curl shall only connect, with t->easy; then plain_connected is called. */
-CURLcode origin_connect(struct origin *o, struct transfer *t) MUST_USE;
-/* Ends that, connected or not; curl's descriptor is closed. */
-void origin_connect_end(struct origin *o, struct transfer *t);
-/* Runs curl where it asked for a run at once, or must be made to send. */
-void origin_grant_wishes(struct upstream *u);
 /* What a provider speaks decides how many connections it may have. */
 void origin_limit(struct origin *o);
 void origin_close(struct origin *o);
 
-/* plain.c */
-extern const struct transport_ops plain_transport;
+/* The two transports. Each calls curl_loop.c below it, and reports by transfer_header, transfer_body and
+ * transfer_over. */
+extern const struct transport_ops curl_transport;  /* by_curl.c */
+extern const struct transport_ops plain_transport; /* plain.c */
 /* CURLE_URL_MALFORMAT: the base URL is for curl to carry, or to complain of. */
 CURLcode plain_open(struct origin *o, const char *url) MUST_USE;
-/* CURLE_OK: *fd is connected, and curl's; else why it is not. */
-void plain_connected(struct transfer *t, CURLcode result, curl_socket_t fd);
 void plain_close(struct origin *o);
+
+/* curl_loop.c */
+bool curl_loop_open(struct origin *o) MUST_USE; /* false: no memory */
+void curl_loop_close(struct origin *o);
+void curl_loop_limit(struct origin *o);
+/* Gives curl a handle for the transfer (t->easy), made ready by `set`. `done`, once, is called when curl is
+ * done with it, never from inside curl; `fd`: its socket, curl's own. */
+CURLcode curl_loop_start(struct origin *o, struct transfer *t,
+                         CURLcode (*set)(struct origin *o, struct transfer *t, CURL *e),
+                         void (*done)(struct transfer *t, CURLcode result, curl_socket_t fd)) MUST_USE;
+/* Takes the handle back. Not finished: its connection is closed, or its HTTP/2 stream reset. */
+void curl_loop_stop(struct origin *o, struct transfer *t, bool finished);
+/* Runs curl where it asked for a run at once, or must be made to send. */
+void curl_loop_run_pending(struct upstream *u);
 
 /* transfer.c */
 /* A line of the head with its line end, the blank one included; also of interim heads and of trailers. False:

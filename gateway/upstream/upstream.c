@@ -174,7 +174,7 @@ void upstream_tick(struct upstream *u)
         list_remove(&t->work);
         settle(t);
     }
-    origin_grant_wishes(u);
+    curl_loop_run_pending(u);
     u->ticking = false;
     /* What came up meanwhile waits for the next turn: an owner that starts and fails for ever must not hold
      * the loop. */

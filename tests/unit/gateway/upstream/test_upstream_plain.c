@@ -8,7 +8,7 @@ static struct rig rig;
 
 static const struct fake_reply hello = {.bytes = HEAD "Content-Length: 24\r\n\r\n" ANSWER};
 
-static const struct plain *pool(void)
+static const struct plain_pool *pool(void)
 {
     return &rig.up->origins[0].plain;
 }
@@ -213,7 +213,7 @@ START_TEST(further_connections_need_no_curl)
         uv_run(&rig.loop.uv, UV_RUN_ONCE);
         ck_assert_ptr_null(second.transfer->easy);
     }
-    struct plain *p = &rig.up->origins[0].plain;
+    struct plain_pool *p = &rig.up->origins[0].plain;
     ((struct sockaddr_in *)&p->peer)->sin_port = htons(1); /* where nobody listens */
     ask_start(&third, &rig);
     RUN_UNTIL(&rig, rig.fake.requests == 3);
@@ -254,7 +254,7 @@ START_TEST(a_peer_that_does_not_accept_is_given_up)
     rig.cfg.timeouts.connect = 50;
     rig_ask(&rig, &first, NULL);
     RUN_UNTIL(&rig, rig.fake.requests == 1);
-    struct plain *p = &rig.up->origins[0].plain;
+    struct plain_pool *p = &rig.up->origins[0].plain;
     memcpy(&p->peer, &full, sizeof(full));
     ask_start(&second, &rig);
     RUN_UNTIL(&rig, second.ended);
