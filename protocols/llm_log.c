@@ -160,9 +160,9 @@ static uint32_t record_read(const char *at, struct llm_event *ret)
 }
 
 /* A prefix, 48 characters and a number of 10 digits. */
-enum { ID_MAX = 96 };
+enum { MADE_ID_MAX = 96 };
 
-static struct bytes make_id(const struct llm_log *l, const char *prefix, char ret[static ID_MAX])
+static struct bytes make_id(const struct llm_log *l, const char *prefix, char ret[static MADE_ID_MAX])
 {
     struct bytes hex = l->id;
     const char *underscore = hex.len ? memchr(hex.data, '_', hex.len) : NULL;
@@ -210,7 +210,7 @@ enum err llm_log_append_item(struct llm_log *l, enum llm_output_kind kind, struc
                                            [LLM_OUT_FUNCTION_CALL] = "fc",
                                            [LLM_OUT_REASONING] = "rs",
                                            [LLM_OUT_OPAQUE] = "item"};
-    char id_text[ID_MAX], call_text[ID_MAX];
+    char id_text[MADE_ID_MAX], call_text[MADE_ID_MAX];
     if (id.len == 0)
         id = make_id(l, prefixes[kind], id_text);
     if (kind == LLM_OUT_FUNCTION_CALL && call_id.len == 0)

@@ -84,7 +84,6 @@ static void on_turn(uv_timer_t *h)
     }
     if (list_empty(&d->running))
         uv_timer_stop(&d->timer);
-    d->turned(d->ctx);
 }
 
 void demo_init(struct demo *d, uv_loop_t *loop)

@@ -18,9 +18,7 @@ enum { DEMO_TOKEN_MS = 20, DEMO_MAX_COUNT = 10000, DEMO_MAX_TEXT = 16 * 1024 };
 struct demo {
     uv_timer_t timer;
     struct list running;
-    void (*stepped)(void *owner); /* the stream of this owner has logged something */
-    void (*turned)(void *ctx);    /* all have: once a turn of the timer */
-    void *ctx;
+    void (*stepped)(void *owner); /* the stream of this owner has logged something; must only mark */
 };
 
 struct demo_stream;

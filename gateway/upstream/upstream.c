@@ -187,11 +187,6 @@ static void demo_stepped(void *owner)
     transfer_mark(owner);
 }
 
-static void demo_turned(void *ctx)
-{
-    upstream_tick(ctx);
-}
-
 struct upstream *upstream_new(struct loop *loop, const struct config *cfg)
 {
     struct upstream *u = calloc(1, sizeof(*u));
@@ -213,8 +208,6 @@ struct upstream *upstream_new(struct loop *loop, const struct config *cfg)
         origin_init(&u->origins[i], u, &cfg->providers[i]);
     demo_init(&u->demo, &loop->uv);
     u->demo.stepped = demo_stepped;
-    u->demo.turned = demo_turned;
-    u->demo.ctx = u;
     u->n_handles = 1;
     return u;
 }

@@ -81,6 +81,33 @@ START_TEST(a_path_that_is_too_long_is_not_sent)
 }
 END_TEST
 
+START_TEST(the_report_tells_of_the_answer)
+{
+    static const struct fake_reply reply = {.bytes = HEAD
+                                            "X-Request-Id: their \"id\"\r\nContent-Length: 38\r\n\r\n"
+                                            "data: Hello\n\ndata:  there\n\ndata: end\n\n"};
+    static const struct fake_reply refusal = {
+        .bytes = "HTTP/1.1 429 Slow\r\nrequest-id: req_theirs\r\nContent-Length: 0\r\n\r\n"};
+    struct ask a, b;
+    rig_open(&rig, false);
+    rig_ask(&rig, &a, &reply);
+    RUN_UNTIL(&rig, a.ended);
+    ck_assert_int_eq(a.report.status, 200);
+    ck_assert_str_eq(a.report.request_id, "their?\?id?");
+    ck_assert(a.report.begun);
+    ck_assert_uint_lt(a.report.first_token_ms, 20000);
+    rig.fake.every = &refusal;
+    ask_start(&b, &rig);
+    RUN_UNTIL(&rig, b.ended);
+    ck_assert_int_eq(b.report.status, 429);
+    ck_assert_str_eq(b.report.request_id, "req_theirs");
+    ck_assert(!b.report.begun);
+    ck_assert_int_eq(b.builder.outcome, LLM_FAILED);
+    ask_free(&b);
+    rig_done(&rig, &a);
+}
+END_TEST
+
 START_TEST(what_comes_together_is_told_once)
 {
     static char reply[4000];
@@ -436,6 +463,7 @@ static void add(TCase *c)
     tcase_add_test(c, an_answer_streams_into_the_log);
     tcase_add_test(c, a_dialect_has_its_own_path_and_headers);
     tcase_add_test(c, a_path_that_is_too_long_is_not_sent);
+    tcase_add_test(c, the_report_tells_of_the_answer);
     tcase_add_test(c, what_comes_together_is_told_once);
     tcase_add_test(c, each_event_ends_with_the_clients_turn);
     tcase_add_test(c, bytes_one_at_a_time_make_the_same_answer);
