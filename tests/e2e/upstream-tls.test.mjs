@@ -19,6 +19,7 @@ async function tlsFiles() {
 
 const configFor = (providers, ceilings) => ({
     workers: 1,
+    limits: { max_unauthenticated_per_address: 1000 }, // the tests ask from one address, all at once
     providers: providers.map(([name, p]) => ({ name, dialect: 'chat_completions', base_url: p.url, api_key: SECRET, ...ceilings })),
     models: [{ name: 'unused', targets: [{ provider: providers[0][0], model: 'x' }] }],
 });
