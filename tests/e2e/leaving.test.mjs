@@ -64,7 +64,7 @@ describe('a failed attempt', () => {
         const { id } = events[0].response;
         const [line] = await gw.waitLog(new RegExp(`.*attempt failed.*response=${id}.*`));
         assert.match(line, / request=req_\w+ /);
-        assert.match(line, / provider=chat status=429 kind=rate_limited code=rate_limit_exceeded provider_request="theirs_42" /);
+        assert.match(line, / provider=chat status=429 kind=rate_limited code=rate_limit_exceeded provider_request=theirs_42 /);
         await c.end();
     });
 });
