@@ -331,6 +331,9 @@ static bool open_master(struct master *m, const struct config *cfg)
 {
     sigset_t mine;
     (void)signal(SIGPIPE, SIG_IGN);
+    /* They mean nothing here, and would kill. */
+    (void)signal(SIGUSR1, SIG_IGN);
+    (void)signal(SIGUSR2, SIG_IGN);
     (void)sigemptyset(&mine);
     (void)sigaddset(&mine, SIGCHLD);
     (void)sigaddset(&mine, SIGHUP);

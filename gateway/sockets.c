@@ -16,6 +16,7 @@ struct listen_socket {
     char name[NAME_SIZE]; /* as configured */
     unsigned refs;        /* sets that it is in */
     bool local;           /* a Unix socket */
+    unsigned mode;        /* of its file; 0: as it comes */
     bool logged;
     dev_t dev; /* of the Unix socket's path, to unlink no other's */
     ino_t ino;
@@ -41,6 +42,7 @@ static void fill_address(struct listen_socket *s, const struct config_listener *
         (void)snprintf(sun->sun_path, sizeof(sun->sun_path), "%s", l->unix_path);
         s->address_len = sizeof(*sun);
         s->local = true;
+        s->mode = l->mode;
         return;
     }
     struct sockaddr_in *in = (struct sockaddr_in *)&s->address;
@@ -159,7 +161,9 @@ static bool open_unix(struct listen_socket *s)
             bound = bind(fd, (const struct sockaddr *)&s->address, s->address_len);
     }
     struct stat st;
-    if (bound != 0 || stat(path, &st) != 0 || listen(fd, BACKLOG) != 0) {
+    /* Before it listens: nobody connects under other rights. */
+    if (bound != 0 || (s->mode != 0 && chmod(path, s->mode) != 0) || stat(path, &st) != 0 ||
+        listen(fd, BACKLOG) != 0) {
         int saved = errno;
         (void)close(fd);
         errno = saved;

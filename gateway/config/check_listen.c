@@ -121,6 +121,18 @@ static bool same_place(const struct config_listener *a, const struct config_list
     return a->host && b->host && a->port != 0 && a->port == b->port && strcmp(a->host, b->host) == 0;
 }
 
+static bool parse_mode(const char *text, unsigned *ret)
+{
+    unsigned mode = 0;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '7')
+            return false;
+        mode = mode << 3 | (unsigned)(*text - '0');
+    }
+    *ret = mode;
+    return mode >= 0600 && mode <= 0777;
+}
+
 static void check_listener(struct config *cfg, size_t i, const struct node *n, struct problems *p)
 {
     struct config_listener *l = &cfg->listen[i];
@@ -135,6 +147,9 @@ static void check_listener(struct config *cfg, size_t i, const struct node *n, s
         node_problem(p, address, "%s; allowed: IPV4:PORT, [IPV6]:PORT or unix:/PATH", wrong);
         return;
     }
+    if (l->mode_text && (!parse_mode(l->mode_text, &l->mode) || !l->unix_path))
+        node_problem(p, node_get(n, "mode"), "%s; allowed: \"0600\" to \"0777\", of a unix:/PATH",
+                     l->unix_path ? "is no such mode" : "is for Unix sockets");
     if (!tls && !l->loopback && !l->allow_plaintext)
         node_problem(
             p, address,

@@ -22,6 +22,8 @@ struct config_listener {
     const char *host;    /* numeric; NULL for a Unix socket */
     uint16_t port;       /* 0: any free one; the log line "listening" tells which */
     const char *unix_path;
+    const char *mode_text;
+    unsigned mode; /* of the Unix socket's file; 0: as the umask has it */
     bool loopback; /* 127.0.0.0/8, ::1 or a Unix socket */
     bool allow_plaintext;
     bool tls;

@@ -135,6 +135,8 @@ const struct config_keydef config_keys[] = {
            "IPV4:PORT, [IPV6]:PORT or unix:/PATH; port 0: any free one"),
     FLAG("listen[].allow_plaintext", AT(config_listener, allow_plaintext),
          "allows an address that is not loopback to do without tls"),
+    STRING("listen[].mode", CONFIG_STRING, 4, false, AT(config_listener, mode_text),
+           "rights of a Unix socket, octal, as \"0660\"; default: as the umask has it"),
     GROUP("listen[].tls", "wss and https; without it ws and http"),
     STRING("listen[].tls.certificate", CONFIG_STRING, 4096, true, NOWHERE,
            "PEM file, the chain included; a relative path begins at this file's directory"),

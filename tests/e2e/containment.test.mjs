@@ -83,7 +83,7 @@ describe('a worker that was taken over', () => {
     /** What each attempt came to, and who the worker was. */
     async function attempts(gw) {
         const since = gw.mark();
-        process.kill(gw.workerPids()[0], 'SIGUSR2');
+        process.kill(gw.workerPids()[0], 'SIGURG');
         const [, uid, gid] = await gw.waitLog(/intruder done uid=(\d+) gid=(\d+)/, { since });
         const tried = Object.fromEntries([...gw.logs.slice(since).matchAll(/intruder (\S+) (refused|SUCCEEDED)/g)].map((m) => [m[1], m[2]]));
         return { tried, uid: Number(uid), gid: Number(gid) };

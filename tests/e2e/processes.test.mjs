@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import http from 'node:http';
 import net from 'node:net';
-import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
@@ -347,6 +347,17 @@ describe('listeners', () => {
         assert.equal(code, 1);
         return /cannot listen" address=(.*)/.exec(stderr)[1];
     };
+    it('a Unix socket has the rights that are asked for; signals that mean nothing do no harm', async () => {
+        const gw = await startGateway({ config: { listen: [{ address: '127.0.0.1:0' }, { address: `unix:${sock}.mode`, mode: '0620' }] } });
+        assert.equal((await stat(`${sock}.mode`)).mode & 0o7777, 0o620);
+        process.kill(gw.pid, 'SIGUSR1');
+        process.kill(gw.pid, 'SIGUSR2');
+        for (const pid of gw.workerPids()) process.kill(pid, 'SIGUSR1');
+        assert.match((await gw.reload())[0], /serving/);
+        await gw.stop();
+        const refused = await startGateway({ config: { listen: [{ address: '127.0.0.1:0', mode: '0600' }] } }).catch((e) => e);
+        assert.match(refused.message, /listen\[0\]\.mode: is for Unix sockets/);
+    });
     it('IPv6 and a Unix socket', async () => {
         const gw = await startGateway({ config: { listen: [{ address: '[::1]:0' }, { address: `unix:${sock}` }], workers: 2 } });
         assert.equal(await get({ host: '::1', port: gw.listening[0].port }), 200);

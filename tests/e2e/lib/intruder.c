@@ -1,4 +1,4 @@
-/* Loaded into the gateway by a test (LD_PRELOAD): on SIGUSR2 a worker tries what one that was taken over
+/* Loaded into the gateway by a test (LD_PRELOAD): on SIGURG a worker tries what one that was taken over
  * would, and says on standard error what came of each. */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -74,5 +74,5 @@ static void on_signal(int signum)
 
 __attribute__((constructor)) static void load(void)
 {
-    (void)signal(SIGUSR2, on_signal);
+    (void)signal(SIGURG, on_signal);
 }

@@ -29,7 +29,7 @@ static const struct rule rules[] = {
      "write\n"},
     {"8080\n", "8080\n    adress: x\n",
      "t.yaml:3: listen[0].adress: unknown key, did you mean address?; allowed here: address, "
-     "allow_plaintext, tls\n"},
+     "allow_plaintext, mode, tls\n"},
     {"    dialect: demo\n", "    dialect: demo\n    kind: x\n",
      "t.yaml:7: providers[0].kind: unknown key; allowed here: allow_plaintext, api_key, base_url, dialect, "
      "max_connections, max_http2_connections, max_idle_connections, name\n"},
