@@ -201,6 +201,8 @@ extern const struct transport_ops plain_transport; /* plain.c */
 /* CURLE_URL_MALFORMAT: the base URL is for curl to carry, or to complain of. */
 CURLcode plain_open(struct origin *o, const char *url) MUST_USE;
 void plain_close(struct origin *o);
+/* plain_head.c; the same errors. */
+CURLcode plain_make_head(struct origin *o, const char *url) MUST_USE;
 
 /* curl_loop.c */
 bool curl_loop_open(struct origin *o) MUST_USE; /* false: no memory */

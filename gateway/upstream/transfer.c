@@ -26,8 +26,13 @@ static void note_request_id(struct transfer *t, struct bytes value)
 {
     char *to = t->report->request_id;
     size_t n = MIN(value.len, sizeof(t->report->request_id) - 1);
-    for (size_t i = 0; i < n; i++)
-        to[i] = value.data[i] > ' ' && value.data[i] <= '~' && value.data[i] != '"' ? value.data[i] : '?';
+    for (size_t i = 0; i < n; i++) {
+        const char c = value.data[i];
+        if (c > ' ' && c <= '~' && c != '"')
+            to[i] = c;
+        else
+            to[i] = '?';
+    }
     to[n] = '\0';
 }
 
