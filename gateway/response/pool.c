@@ -147,9 +147,10 @@ static void on_timer(struct wheel_timer *t UNUSED) {}
 static void arm(struct response_pool *p, uint64_t now_ms)
 {
     const struct response *a = oldest(&p->unread), *b = oldest(&p->retained);
-    if (wheel_armed(&p->timer) || (!a && !b))
+    const uint64_t due = MIN(a ? a->term_ms_ : UINT64_MAX, b ? b->term_ms_ : UINT64_MAX);
+    p->next_term_ms = due;
+    if (wheel_armed(&p->timer) || due == UINT64_MAX)
         return;
-    uint64_t due = MIN(a ? a->term_ms_ : UINT64_MAX, b ? b->term_ms_ : UINT64_MAX);
     wheel_arm(p->wheel, &p->timer, now_ms, due > now_ms ? due - now_ms : 1);
 }
 
@@ -164,6 +165,8 @@ static void end_terms(struct response_pool *p, uint64_t now_ms)
 
 void response_pool_reap(struct response_pool *p, uint64_t now_ms)
 {
+    if (!p->untimed && list_empty(&p->reap) && now_ms < p->next_term_ms && p->bytes <= p->max_bytes)
+        return;
     if (p->untimed) {
         set_terms(&p->unread, now_ms + p->resume_ttl);
         set_terms(&p->retained, now_ms + p->resume_ttl);
@@ -195,6 +198,7 @@ void response_pool_init(struct response_pool *p, struct upstream *u, const struc
                                 .max_bytes = cfg->limits.max_responses_bytes,
                                 .max_response_bytes = cfg->limits.max_response_bytes,
                                 .resume_ttl = cfg->timeouts.resume_ttl,
+                                .next_term_ms = UINT64_MAX,
                                 .wheel = wheel};
     list_init(&p->live);
     list_init(&p->unread);

@@ -22,8 +22,9 @@ struct response_pool {
     struct list unread;   /* running, until their term; the oldest first */
     struct list retained; /* the oldest first */
     struct list reap;
-    bool closing; /* nothing is kept any more */
-    bool untimed; /* some at the ends of the lists have no term yet */
+    bool closing;          /* nothing is kept any more */
+    uint64_t next_term_ms; /* no term is over before it; UINT64_MAX: there is none */
+    bool untimed;          /* some at the ends of the lists have no term yet */
     struct wheel *wheel;
     struct wheel_timer timer; /* wakes the loop for the earliest term */
     /* By id: chains, each linked through its responses. */

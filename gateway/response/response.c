@@ -68,6 +68,11 @@ static void on_progress(void *ctx)
 {
     struct response *r = ctx;
     llm_log_prefetch(&r->log);
+    /* A token's way. */
+    if (!llm_builder_ended(&r->builder) && !response_needs_request(r)) {
+        tell_readers(r);
+        return;
+    }
     if (attempts_progress(r, on_progress))
         return;
     if (llm_builder_ended(&r->builder))

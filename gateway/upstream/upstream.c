@@ -164,7 +164,7 @@ static void settle(struct transfer *t)
 void upstream_tick(struct upstream *u)
 {
     struct list now;
-    if (u->ticking)
+    if (u->ticking || (list_empty(&u->work) && !u->curl_pending))
         return;
     u->ticking = true;
     list_init(&now);
