@@ -38,6 +38,7 @@ static _Noreturn void run_worker(const struct forker *f, const struct worker_pla
 {
     struct worker_place p = *place;
     struct door *door = f->door;
+    struct tls_tickets tickets = f->tickets;
     int code = 1;
     size_t n = p.cfg->n_listen;
     char role[32];
@@ -63,6 +64,7 @@ static _Noreturn void run_worker(const struct forker *f, const struct worker_pla
                                       .door_slot = p.column,
                                       .listen_fds = fds,
                                       .door = door,
+                                      .tickets = &tickets,
                                       .ready_fd = ready_fd,
                                       .control_fd = control_fd};
         if (sandbox_drop(p.cfg) == ERR_OK)

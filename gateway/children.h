@@ -3,6 +3,7 @@
  * memory freed. */
 #include "gateway/config/config.h"
 #include "gateway/server/door.h"
+#include "gateway/server/tickets.h"
 #include "gateway/sockets.h"
 #include <signal.h>
 #include <sys/types.h>
@@ -10,7 +11,8 @@
 /* What the children of one master have in common. */
 struct forker {
     struct door *door;
-    sigset_t mask; /* of signals, as a child shall have it */
+    struct tls_tickets tickets; /* as they are now; workers that live are told of later ones */
+    sigset_t mask;              /* of signals, as a child shall have it */
     /* In a child: frees the master's memory, but for the door and the configuration that the child uses. */
     void (*forget)(void *master, const struct config *keep);
     void *master;

@@ -21,8 +21,8 @@ union fds_room {
 enum err control_send(int fd, const struct control_message *m)
 {
     struct head head = {(uint32_t)m->verb, m->slot};
-    struct iovec iov = {&head, sizeof(head)};
-    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+    struct iovec iov[2] = {{&head, sizeof(head)}, {(void *)(uintptr_t)m->data, m->len}};
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
     union fds_room room;
     memset(&room, 0, sizeof(room));
     if (m->n_fds > 0) {
@@ -34,16 +34,16 @@ enum err control_send(int fd, const struct control_message *m)
         c->cmsg_len = CMSG_LEN(m->n_fds * sizeof(int));
         memcpy(CMSG_DATA(c), m->fds, m->n_fds * sizeof(int));
     }
-    return sendmsg(fd, &msg, MSG_NOSIGNAL) == (ssize_t)sizeof(head) ? ERR_OK : ERR_IO;
+    return sendmsg(fd, &msg, MSG_NOSIGNAL) == (ssize_t)(sizeof(head) + m->len) ? ERR_OK : ERR_IO;
 }
 
 enum err control_receive(int fd, struct control_message *ret)
 {
     struct head head;
-    struct iovec iov = {&head, sizeof(head)};
+    struct iovec iov[2] = {{&head, sizeof(head)}, {ret->data, sizeof(ret->data)}};
     union fds_room room;
     struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof(room.bytes)};
+        .msg_iov = iov, .msg_iovlen = 2, .msg_control = room.bytes, .msg_controllen = sizeof(room.bytes)};
     const ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
     if (n < 0)
         return errno == EAGAIN || errno == EINTR ? ERR_AGAIN : ERR_CLOSED;
@@ -56,8 +56,9 @@ enum err control_receive(int fd, struct control_message *ret)
         ret->n_fds = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
         memcpy(ret->fds, CMSG_DATA(c), ret->n_fds * sizeof(int));
     }
-    if (n != (ssize_t)sizeof(head))
+    if (n < (ssize_t)sizeof(head))
         return ERR_INVALID;
+    ret->len = (size_t)n - sizeof(head);
     ret->verb = (enum control_verb)head.verb;
     ret->slot = head.slot;
     return ERR_OK;

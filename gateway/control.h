@@ -10,6 +10,7 @@ enum { CONTROL_FDS_MAX = 64, CONTROL_DATA_MAX = 256 };
 enum control_verb {
     CONTROL_COVER,   /* take connections from these listening sockets too: those of slot `slot` */
     CONTROL_UNCOVER, /* its own worker serves again */
+    CONTROL_TICKETS, /* `data`: new keys of TLS session tickets */
 };
 
 struct control_message {
@@ -17,6 +18,8 @@ struct control_message {
     unsigned slot;
     int fds[CONTROL_FDS_MAX]; /* the receiver's to close */
     size_t n_fds;
+    unsigned char data[CONTROL_DATA_MAX];
+    size_t len;
 };
 
 /* ret[0]: the master's end; ret[1]: the worker's. Both non-blocking, close-on-exec. ERR_IO: errno. */

@@ -138,6 +138,13 @@ enum err generation_start(struct generation *g, const struct forker *f, struct c
     return e;
 }
 
+void generation_tell(const struct generation *g, const struct control_message *m)
+{
+    for (unsigned i = 0; i < g->n_slots; i++)
+        if (g->slots[i].control_fd >= 0 && control_send(g->slots[i].control_fd, m) != ERR_OK)
+            LOG_WARN("worker was not told slot=%u generation=%u", i, g->number);
+}
+
 static int find_helper(const struct generation *g)
 {
     for (unsigned i = 0; i < g->n_slots; i++)

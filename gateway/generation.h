@@ -4,6 +4,7 @@
 #include "common/fsm.h"
 #include "common/list.h"
 #include "gateway/children.h"
+#include "gateway/control.h"
 
 enum generation_state {
     GENERATION_CHECKING, /* a child looks at the certificates */
@@ -69,6 +70,8 @@ enum err generation_spawn(struct generation *g, unsigned slot, const struct fork
 /* Sees to it that somebody takes the connections of slots whose workers do not serve: what has queued on
  * their sockets, and what the kernel goes on to send there. For a generation that serves. */
 void generation_cover(struct generation *g);
+/* Tells all its workers. */
+void generation_tell(const struct generation *g, const struct control_message *m);
 /* Reads the slot's ready_fd. */
 void generation_read_ready(struct worker_slot *s);
 /* All slots serve. */

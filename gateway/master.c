@@ -2,6 +2,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/secret.h"
 #include "gateway/generation.h"
 #include "gateway/process.h"
 #include "gateway/server/server.h"
@@ -26,6 +27,7 @@ struct master {
     struct generation *next;    /* being checked or started */
     unsigned numbers;
     int signal_fd;
+    uint64_t tickets_ms; /* when their keys were made */
     bool stopping;
     bool reload_wanted;
     int status;
@@ -262,6 +264,25 @@ static void tend_slots(struct master *m, struct generation *g, uint64_t now, uin
     }
 }
 
+/* Workers that are started later have the new keys from their start. */
+static void tend_tickets(struct master *m, uint64_t now, uint64_t *due)
+{
+    const uint64_t life = m->current->cfg->timeouts.tickets;
+    if (now >= m->tickets_ms + life) {
+        struct control_message told = {.verb = CONTROL_TICKETS, .len = sizeof(m->forker.tickets)};
+        tls_tickets_rotate(&m->forker.tickets);
+        memcpy(told.data, &m->forker.tickets, sizeof(m->forker.tickets));
+        m->tickets_ms = now;
+        LIST_EACH(&m->generations, node)
+        {
+            generation_tell(CONTAINER_OF(node, struct generation, node), &told);
+        }
+        secret_wipe(told.data, sizeof(told.data));
+        LOG_DEBUG("keys of session tickets changed");
+    }
+    earlier(due, m->tickets_ms + life);
+}
+
 /* Does what is due, forgets what is over, and answers when to look again. */
 static uint64_t tend(struct master *m, uint64_t now)
 {
@@ -275,6 +296,8 @@ static uint64_t tend(struct master *m, uint64_t now)
         announce(m, now);
     if (m->reload_wanted && m->current && !m->next)
         reload(m);
+    if (m->current)
+        tend_tickets(m, now, &due);
     LIST_EACH(&m->generations, node)
     {
         struct generation *g = CONTAINER_OF(node, struct generation, node);
@@ -342,6 +365,8 @@ static bool open_master(struct master *m, const struct config *cfg)
     if (sigprocmask(SIG_BLOCK, &mine, &m->forker.mask) != 0)
         return false;
     m->signal_fd = signalfd(-1, &mine, SFD_CLOEXEC | SFD_NONBLOCK);
+    tls_tickets_make(&m->forker.tickets);
+    m->tickets_ms = clock_mono_ms();
     m->columns.n = MIN(MAX(cfg->workers * 4, 16U), (unsigned)COLUMNS_MAX);
     m->forker.door = door_create(m->columns.n, MAX(cfg->limits.max_sessions, DOOR_ROOM));
     return m->signal_fd >= 0 && m->forker.door;

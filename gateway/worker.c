@@ -6,6 +6,7 @@
 #include "gateway/server/server.h"
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* After so long without an answer and with no change in connections, memory is given back. */
@@ -132,6 +133,8 @@ static void obey(struct worker *w, const struct control_message *m)
     else
         for (size_t i = 0; i < m->n_fds; i++)
             (void)close(m->fds[i]);
+    if (m->verb == CONTROL_TICKETS && m->len == sizeof(*w->opts->tickets))
+        memcpy(w->opts->tickets, m->data, m->len);
     if (m->verb == CONTROL_UNCOVER && w->server)
         server_uncover(w->server, m->slot);
 }
@@ -179,6 +182,7 @@ static bool start(struct worker *w)
                                    .env = &w->env,
                                    .listen_fds = o->listen_fds,
                                    .door = o->door,
+                                   .tickets = o->tickets,
                                    .door_slot = o->door_slot};
     w->server = server_new(&so);
     if (!w->server)

@@ -3,6 +3,7 @@
  * down in order. */
 #include "gateway/config/config.h"
 #include "gateway/server/door.h"
+#include "gateway/server/tickets.h"
 
 struct worker_opts {
     const struct config *cfg;
@@ -10,6 +11,7 @@ struct worker_opts {
     unsigned door_slot;
     const int *listen_fds; /* this slot's, one for each cfg->listen */
     struct door *door;
+    struct tls_tickets *tickets; /* changed when the master says so */
     int ready_fd;   /* one byte is written when it serves; closed when it accepts no more. -1: none */
     int control_fd; /* what the master says; closed when it is gone: drain then. -1: none */
 };

@@ -30,7 +30,7 @@ declare -A shows=(
     [gateway/response]='response.h'
     [gateway/pipeline]='pipeline.h'
     [gateway/session]='session.h exchange.h'
-    [gateway/server]='server.h door.h'
+    [gateway/server]='server.h door.h tickets.h'
 )
 # "FROM TO": what FROM may call of TO beyond the table, as a pattern of whole names.
 declare -A excepted=(

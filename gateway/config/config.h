@@ -117,6 +117,7 @@ struct config {
         uint64_t idle;            /* a session without any message or pong for so long is closed (1000) */
         uint64_t ping;            /* server ping after so long without a byte from the client */
         uint64_t keep_alive;      /* an HTTP connection between requests */
+        uint64_t tickets;         /* life of a key of TLS session tickets */
         uint64_t unauthenticated; /* a connection of which nothing authenticates, in all */
         uint64_t heartbeat;       /* SSE comment after so long without an event */
         uint64_t upstream_idle;   /* a provider's connection that nobody uses */

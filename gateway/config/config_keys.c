@@ -230,6 +230,7 @@ const struct config_keydef config_keys[] = {
      .reload = true,
      AT(config, timeouts.resume_ttl),
      .help = "an answer that is over can be asked for again by its id for so long; 0: not at all"},
+    DURATION(tickets, "1h", "keys of TLS session tickets are changed so often; the former ones still count"),
     DURATION(total, "10m", "one answer, from its request to its end"),
     DURATION(unauthenticated, "60s", "a connection of which nothing authenticates, from accept to its end"),
     DURATION(upstream_idle, "118s", "a connection to a provider between two requests"),

@@ -114,7 +114,7 @@ enum err link_tls_open(struct server *s)
         const char *what;
         if (!l->vhost || !l->ssl_ctx || !tls_tune(l->ssl_ctx) ||
             !tls_use(l->ssl_ctx, &l->cfg->certificates[0], &what) ||
-            !tls_open_names(l->ssl_ctx, l->cfg, &l->names))
+            !tls_open_names(l->ssl_ctx, l->cfg, s->o.tickets, &l->names))
             return ERR_INVALID;
         SSL_CTX_set_info_callback(l->ssl_ctx, on_tls_event);
     }

@@ -4,6 +4,7 @@
  * framing are ours (see README.md here for why). */
 #include "gateway/loop/loop.h"
 #include "gateway/server/door.h"
+#include "gateway/server/tickets.h"
 #include "gateway/session/exchange.h"
 
 struct server;
@@ -12,9 +13,10 @@ struct server_opts {
     struct loop *loop;
     const struct config *cfg;
     struct session_env *env;
-    const int *listen_fds; /* one for each cfg->listen, bound and listening, non-blocking; borrowed */
-    struct door *door;     /* shared by all workers */
-    unsigned door_slot;    /* this worker's column */
+    const int *listen_fds;       /* one for each cfg->listen, bound and listening, non-blocking; borrowed */
+    struct tls_tickets *tickets; /* may change; NULL: each worker its own */
+    struct door *door;           /* shared by all workers */
+    unsigned door_slot;          /* this worker's column */
 };
 
 /* NULL with a logged reason (bad certificate, no memory). */

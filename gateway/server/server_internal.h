@@ -130,5 +130,6 @@ bool tls_tune(void *ssl_ctx) MUST_USE;
 /* *ret_what on failure: "certificate" or "key"; OpenSSL's error queue says more. */
 bool tls_use(void *ssl_ctx, const struct config_certificate *c, const char **ret_what) MUST_USE;
 /* Has `ssl_ctx` choose among the listener's certificates. *ret is to be closed also on failure. */
-bool tls_open_names(void *ssl_ctx, const struct config_listener *l, struct tls_names **ret) MUST_USE;
+bool tls_open_names(void *ssl_ctx, const struct config_listener *l, struct tls_tickets *t,
+                    struct tls_names **ret) MUST_USE;
 void tls_close_names(struct tls_names *names);

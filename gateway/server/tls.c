@@ -154,7 +154,8 @@ static int choose_certificate(SSL *ssl, int *alert UNUSED, void *arg)
     return SSL_TLSEXT_ERR_NOACK;
 }
 
-bool tls_open_names(void *ssl_ctx, const struct config_listener *l, struct tls_names **ret)
+bool tls_open_names(void *ssl_ctx, const struct config_listener *l, struct tls_tickets *t,
+                    struct tls_names **ret)
 {
     const size_t n = l->n_certificates - 1;
     const char *what;
@@ -169,7 +170,11 @@ bool tls_open_names(void *ssl_ctx, const struct config_listener *l, struct tls_n
             SSL_CTX_free(ctx);
             return false;
         }
+        if (t)
+            tls_tickets_use(ctx, t);
     }
+    if (t)
+        tls_tickets_use(ssl_ctx, t);
     SSL_CTX_set_tlsext_servername_callback((SSL_CTX *)ssl_ctx, choose_certificate);
     SSL_CTX_set_tlsext_servername_arg((SSL_CTX *)ssl_ctx, names);
     return true;

@@ -264,3 +264,55 @@ describe('certificates', () => {
         await gw.stop();
     });
 });
+
+describe('session tickets', () => {
+    /** One connection: what it resumed, and a ticket for the next. */
+    const connect = (gw, session, options) =>
+        new Promise((resolve, reject) => {
+            const s = tls.connect({ host: '127.0.0.1', port: gw.ports.https, session, rejectUnauthorized: false, ...options }, () => {
+                const reused = s.isSessionReused();
+                // A ticket of TLS 1.3 comes after the handshake.
+                s.once('session', (ticket) => {
+                    resolve({ reused, ticket });
+                    s.destroy();
+                });
+                if (s.getProtocol() !== 'TLSv1.3') {
+                    resolve({ reused, ticket: s.getSession() });
+                    s.destroy();
+                }
+            });
+            s.on('error', reject);
+        });
+
+    it('are taken by every worker, also by later ones', async () => {
+        const gw = await startGateway({ config: { workers: 4 } });
+        for (const options of [{}, { maxVersion: 'TLSv1.2' }]) {
+            let { ticket } = await connect(gw, undefined, options);
+            for (let i = 0; i < 16; i++) {
+                const next = await connect(gw, ticket, options);
+                assert.equal(next.reused, true);
+                ticket = next.ticket;
+            }
+            const since = gw.mark();
+            process.kill(gw.workerPids()[0], 'SIGKILL');
+            await gw.waitLog(/worker started/, { since });
+            await gw.reload();
+            for (let i = 0; i < 8; i++) assert.equal((await connect(gw, ticket, options)).reused, true);
+        }
+        await gw.stop();
+    });
+
+    it('count until their key was changed twice', async () => {
+        const gw = await startGateway({ config: { workers: 2, timeouts: { tickets: '2s' }, log: { level: 'debug' } } });
+        const changed = (since) => gw.waitLog(/keys of session tickets changed/, { since });
+        await changed(gw.mark());
+        const { ticket } = await connect(gw);
+        let since = gw.mark();
+        await changed(since);
+        for (let i = 0; i < 4; i++) assert.equal((await connect(gw, ticket)).reused, true);
+        since = gw.mark();
+        await changed(since);
+        for (let i = 0; i < 4; i++) assert.equal((await connect(gw, ticket)).reused, false);
+        await gw.stop();
+    });
+});

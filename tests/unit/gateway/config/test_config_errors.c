@@ -24,7 +24,8 @@ static const struct rule rules[] = {
     {"workers: 2", "timeouts: {conect: 5s}",
      "t.yaml:3: timeouts.conect: unknown key, did you mean connect?; allowed here: between_tokens, connect, "
      "drain, "
-     "first_token, handshake, heartbeat, idle, keep_alive, ping, resume_ttl, total, unauthenticated, "
+     "first_token, handshake, heartbeat, idle, keep_alive, ping, resume_ttl, tickets, total, "
+     "unauthenticated, "
      "upstream_idle, "
      "write\n"},
     {"8080\n", "8080\n    adress: x\n",
