@@ -13,6 +13,7 @@ struct event_sink {
     void (*begin)(struct event_sink *s, const char *name);
     void (*end)(struct event_sink *s);
     size_t mark_; /* the sink's own */
+    bool binary;  /* what begins next is no text; of WebSockets alone */
 };
 
 /* One client stream's place in a log, and the little that its dialect must remember. By value inside a

@@ -57,49 +57,45 @@ bool pipeline_origin_allowed(const struct pipeline *p, struct bytes origin, stru
     return false;
 }
 
-static bool key_may_use(const struct config_key *k, struct bytes model)
+struct bytes pattern_stem(const char *pattern)
+{
+    size_t len = strlen(pattern);
+    return bytes_of(pattern, len > 0 && pattern[len - 1] == '*' ? len - 1 : len);
+}
+
+bool pattern_is_open(const char *name)
+{
+    return pattern_stem(name).len < strlen(name);
+}
+
+/* It names the provider: "*", or a mere beginning of the name, stand for configured models only. */
+static bool names_provider(const char *pattern, const struct config_provider *through)
+{
+    return pattern_stem(pattern).len > strlen(through->name);
+}
+
+bool key_may_use(const struct config_key *k, struct bytes model, const struct config_provider *through)
 {
     for (size_t i = 0; i < k->n_models; i++)
-        if (config_match(k->models[i], model, NULL))
+        if (config_match(k->models[i], model, NULL) && (!through || names_provider(k->models[i], through)))
             return true;
     return false;
 }
 
-enum verdict stage_authorize(struct pipeline *p UNUSED, struct call *c)
+enum verdict stage_authorize(struct pipeline *p, struct call *c)
 {
-    if (key_may_use(c->key, c->request.model))
+    const struct bytes name = c->request.model;
+    call_resolve(p, c);
+    if (key_may_use(c->key, name, c->provider))
         return STAGE_OK;
-    api_error_set(&c->error, 403, API_PERMISSION, "model_not_allowed", "model",
-                  "The key '%s' may not use the model '%.*s'.", c->key->name,
-                  (int)MIN(c->request.model.len, 100), c->request.model.data);
+    if (c->provider && key_may_use(c->key, name, NULL))
+        api_error_set(&c->error, 403, API_PERMISSION, "model_not_allowed", "model",
+                      "The key '%s' may use configured models only: to pass '%.*s' through to the provider "
+                      "'%s', its models must list '%s/*' or that name.",
+                      c->key->name, (int)MIN(name.len, 100), name.data, c->provider->name, c->provider->name);
+    else
+        api_error_set(&c->error, 403, API_PERMISSION, "model_not_allowed", "model",
+                      "The key '%s' may not use the model '%.*s'.", c->key->name, (int)MIN(name.len, 100),
+                      name.data);
     return STAGE_REJECT;
-}
-
-static void write_model(struct json_writer *w, const char *id, const char *owner)
-{
-    jw_object(w);
-    jw_kcstr(w, "id", id);
-    jw_kcstr(w, "object", "model");
-    jw_kint(w, "created", 0);
-    jw_kcstr(w, "owned_by", owner);
-    jw_object_end(w);
-}
-
-/* Wildcards cannot be listed; what they match can be asked for all the same. */
-void pipeline_models(const struct pipeline *p, const struct config_key *key, struct buf *out)
-{
-    struct json_writer w;
-    jw_init(&w, out);
-    jw_object(&w);
-    jw_kcstr(&w, "object", "list");
-    jw_key(&w, "data");
-    jw_array(&w);
-    for (size_t i = 0; i < p->cfg->n_models; i++) {
-        const struct config_model *m = &p->cfg->models[i];
-        struct bytes name = bytes_cstr(m->name);
-        if (name.data[name.len - 1] != '*' && key_may_use(key, name))
-            write_model(&w, m->name, "sluice");
-    }
-    jw_array_end(&w);
-    jw_object_end(&w);
 }

@@ -57,5 +57,9 @@ enum err pipeline_authenticate(const struct pipeline *p, struct bytes token, boo
                                const struct config_key **ret_key, struct api_error *ret_error) MUST_USE;
 /* A browser's Origin: same scheme and host as the request, or on the exact-match list. */
 bool pipeline_origin_allowed(const struct pipeline *p, struct bytes origin, struct bytes host, bool tls);
-/* The body of GET /v1/models for this key. */
+/* The body of GET /v1/models for this key, and of GET /v1/models/ID: what it may ask for of what is
+ * configured, by name. A pattern is listed as it stands, or as the key has it where that says more. */
 void pipeline_models(const struct pipeline *p, const struct config_key *key, struct buf *out);
+/* ERR_NOT_FOUND with 404 model_not_found. */
+enum err pipeline_model(const struct pipeline *p, const struct config_key *key, struct bytes id,
+                        struct buf *out, struct api_error *ret_error) MUST_USE;

@@ -85,17 +85,25 @@ static enum verdict no_memory(struct call *c)
     return STAGE_REJECT;
 }
 
+struct resolved pipeline_resolve(const struct pipeline *p, struct bytes name)
+{
+    struct resolved r = {.model = find_exact(p->cfg, name)};
+    if (!r.model)
+        r.provider = find_provider(p->cfg, name, &r.rest);
+    if (!r.model && !r.provider)
+        r.model = find_wildcard(p->cfg, name, &r.rest);
+    return r;
+}
+
 void call_resolve(const struct pipeline *p, struct call *c)
 {
-    const struct bytes name = c->request.model;
     if (c->resolved)
         return;
+    const struct resolved r = pipeline_resolve(p, c->request.model);
     c->resolved = true;
-    c->model = find_exact(p->cfg, name);
-    if (!c->model)
-        c->provider = find_provider(p->cfg, name, &c->model_rest);
-    if (!c->model && !c->provider)
-        c->model = find_wildcard(p->cfg, name, &c->model_rest);
+    c->model = r.model;
+    c->provider = r.provider;
+    c->model_rest = r.rest;
 }
 
 enum verdict stage_route(struct pipeline *p, struct call *c)

@@ -18,5 +18,18 @@ enum verdict stage_dispatch(struct pipeline *p, struct call *c);
  * that are not as they were to *ret_changed. False: no memory. */
 bool normalize_text(struct arena *a, const struct config_normalize *how, struct bytes *text,
                     size_t *ret_changed) MUST_USE;
+/* What a model's name stands for. */
+struct resolved {
+    const struct config_model *model;       /* an alias; NULL: see provider */
+    const struct config_provider *provider; /* PROVIDER/MODEL; NULL, too: nothing */
+    struct bytes rest;                      /* what the model's * matched, or MODEL */
+};
+struct resolved pipeline_resolve(const struct pipeline *p, struct bytes name);
+/* A name or pattern without the * at its end; and whether it has one. */
+struct bytes pattern_stem(const char *pattern);
+bool pattern_is_open(const char *pattern);
+/* `through`: the provider that it is passed through to; NULL: it is configured. Passing through must be
+ * allowed by a pattern that names the provider. */
+bool key_may_use(const struct config_key *k, struct bytes model, const struct config_provider *through);
 /* Finds once what the model that is asked for stands for: c->model and c->model_rest, or c->provider. */
 void call_resolve(const struct pipeline *p, struct call *c);

@@ -106,6 +106,8 @@ static void add_common(struct head *h, struct conn *c, const struct answer *a)
     add_line(h, BYTES("Date: "), bytes_cstr(date(c->server)));
     if (http->request_id[0])
         add_line(h, BYTES("x-request-id: "), bytes_cstr(http->request_id));
+    if (a->status != 101 && http->began_ms != 0)
+        add_number_line(h, BYTES("openai-processing-ms: "), server_now(c->server) - http->began_ms);
     if (a->content_type) {
         add_line(h, BYTES("Content-Type: "), bytes_cstr(a->content_type));
         add(h, BYTES("X-Content-Type-Options: nosniff\r\n"));

@@ -31,7 +31,9 @@ static void forget_request(struct http_conn *h)
     free(h->refusal);
     buf_reset(&h->headers);
     h->refusal = NULL;
-    h->route = NULL;
+    free(h->name);
+    h->endpoint = NULL;
+    h->name = NULL;
     h->asset = NULL;
     h->key = NULL;
     h->request_id[0] = 0;

@@ -1,20 +1,21 @@
 #pragma once
 /* A connection that speaks HTTP: its requests, one after the other, and their answers. */
 #include "gateway/server/conn.h"
-
-struct route;
+#include "gateway/server/endpoint.h"
 
 struct http_conn {
     struct http1 parser;
     struct buf held; /* what came in behind the request that is being answered */
     /* Of the request in hand. */
-    const struct route *route;
+    const struct endpoint *endpoint;
+    char *name; /* below the endpoint's path, decoded; NULL: nothing is there */
     const struct web_asset *asset;
     const struct config_key *key;
     struct exchange *exchange;
     struct api_error *refusal; /* it is refused, as soon as its body has been read and forgotten */
     struct buf headers;        /* whole header lines that its answer will have, whatever it is */
-    uint64_t event_ms;         /* when its stream last carried something */
+    uint64_t began_ms;
+    uint64_t event_ms; /* when its stream last carried something */
     char request_id[ID_MAX];
     bool client_id; /* request_id is the client's own */
     bool keep_alive, http10, head_only, expecting;
@@ -34,11 +35,24 @@ void http_timer(struct conn *c, uint64_t now);
 void http_abandon(struct http_conn *h);
 void http_conn_free(struct http_conn *h);
 
+/* http_cors.c: browsers' pages. */
+/* Answers carry CORS headers for the origins that may read them. False: a page that may not talk to us. */
+bool cors_origin(struct conn *c, const struct http1_request *req);
+void cors_refuse(struct conn *c, const struct http1_request *req);
+/* A preflight, or a plain question for the methods. Answered without a key, as browsers ask without one. */
+void cors_options(struct conn *c, const struct http1_request *req, const char *methods);
+
+/* http_token.c: where a request carries its key. */
+/* Authorization: Bearer, or x-api-key; empty: neither. */
+struct bytes token_in_headers(const struct http1_request *req);
+bool token_in_query(struct bytes query);
+
 /* http_front.c: what a request asks for. Called with the head: routes, refuses (sets `refusal`) or upgrades.
  */
 void front_head(struct conn *c, const struct http1_request *req);
 /* Called with the whole body, in CONN_ANSWER: answers, or starts an exchange. */
 void front_body(struct conn *c, struct bytes body);
+void http_add_header(struct http_conn *h, const char *name, struct bytes value);
 /* In whose words errors are told. */
 const struct dialect *http_dialect(const struct http_conn *h);
 /* Sets the refusal. The last word counts. */

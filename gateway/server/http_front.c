@@ -1,31 +1,19 @@
-/* What HTTP requests ask for: the routes, and what a request must fulfil before it is heard. */
+/* What HTTP requests ask for: the listener's endpoints, and what a request must fulfil before it is heard. */
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/utf8.h"
 #include "gateway/server/http_conn.h"
 #include "gateway/server/ws_conn.h"
 #include "gateway/server/ws_upgrade.h"
 #include <stdlib.h>
 
-enum { MAX_ORIGIN = 256, MAX_REQUEST_HEADERS = 512, RETRY_CAP_S = 5 };
+enum { RETRY_CAP_S = 5 };
 
-struct route {
-    const char *path;
-    const char *methods;           /* for Allow */
-    bool get, post, websocket;     /* what is there */
-    const struct dialect *dialect; /* post */
-};
-
-static const struct route routes[] = {
-    {"/v1/models", "GET, HEAD, OPTIONS", .get = true},
-    {"/v1/chat/completions", "POST, OPTIONS", .post = true, .dialect = &dialect_chat_completions},
-    {"/v1/responses", "GET, POST, OPTIONS", .post = true, .websocket = true, .dialect = &dialect_responses},
-};
-static const struct route echo_route = {"/echo", "GET", .websocket = true};
 static const char asset_methods[] = "GET, HEAD, OPTIONS";
 
 const struct dialect *http_dialect(const struct http_conn *h)
 {
-    return h->route && h->route->dialect ? h->route->dialect : &dialect_responses;
+    return h->endpoint && h->endpoint->dialect ? h->endpoint->dialect : &dialect_responses;
 }
 
 void front_refuse(struct conn *c, const struct api_error *e)
@@ -48,7 +36,7 @@ static bool refuse(struct conn *c, int status, const char *type, const char *cod
     return false;
 }
 
-static void add_header(struct http_conn *h, const char *name, struct bytes value)
+void http_add_header(struct http_conn *h, const char *name, struct bytes value)
 {
     buf_printf(&h->headers, "%s: %.*s\r\n", name, BYTES_FMT(value));
 }
@@ -71,74 +59,16 @@ static void choose_request_id(struct http_conn *h, const struct http1_request *r
     }
 }
 
-/* Answers carry CORS headers for the origins that may read them. False: a browser's page that may not talk to
- * us. */
-static bool check_origin(struct conn *c, const struct http1_request *req)
-{
-    struct http_conn *h = c->http;
-    struct bytes origin;
-    size_t count;
-    if (!http1_find(req, "origin", &origin, &count))
-        return true;
-    buf_append_bytes(&h->headers, BYTES("Vary: Origin\r\n"));
-    if (count > 1 || origin.len > MAX_ORIGIN ||
-        !pipeline_origin_allowed(c->server->o.env->pipeline, origin, req->host, c->tls))
-        return false;
-    add_header(h, "Access-Control-Allow-Origin", origin);
-    buf_append_bytes(&h->headers, BYTES("Access-Control-Expose-Headers: x-request-id, retry-after\r\n"));
-    return true;
-}
-
-/* `written` means `name`, each of whose characters may stand as %XX. */
-static bool query_name_is(struct bytes written, const char *name)
-{
-    char escape[4];
-    for (; *name; name++) {
-        snprintf(escape, sizeof(escape), "%%%02x", (unsigned char)*name);
-        bool plain = written.len > 0 && written.data[0] == *name;
-        if (!plain && !bytes_eq_nocase(bytes_of(written.data, MIN(written.len, 3)), bytes_cstr(escape)))
-            return false;
-        written = bytes_skip(written, plain ? 1 : 3);
-    }
-    return written.len == 0;
-}
-
-static bool has_query_token(struct bytes query)
-{
-    static const char *const names[] = {"api_key", "token", "access_token", "key"};
-    while (query.len > 0) {
-        const char *end = memchr(query.data, '&', query.len);
-        size_t len = end ? (size_t)(end - query.data) : query.len;
-        const char *equals = memchr(query.data, '=', len);
-        for (size_t i = 0; equals && i < ARRAY_LEN(names); i++)
-            if (query_name_is(bytes_of(query.data, (size_t)(equals - query.data)), names[i]))
-                return true;
-        query = bytes_skip(query, len + 1);
-    }
-    return false;
-}
-
-/* Authorization: Bearer TOKEN (RFC 6750, 2.1). */
-static struct bytes bearer_token(const struct http1_request *req)
-{
-    struct bytes value;
-    size_t count;
-    if (!http1_find(req, "authorization", &value, &count) || count > 1 || value.len < 7 ||
-        !bytes_eq_nocase(bytes_of(value.data, 7), BYTES("Bearer ")))
-        return (struct bytes){NULL, 0};
-    return bytes_trim_ows(bytes_skip(value, 7));
-}
-
 static bool authenticate(struct conn *c, const struct http1_request *req, struct bytes token)
 {
     struct api_error e;
-    if (has_query_token(req->query))
+    if (token_in_query(req->query))
         return refuse(c, 401, API_AUTH, "token_in_url",
                       "Keys are not taken from the URL, where they end up in logs. Send 'Authorization: "
                       "Bearer KEY', or, from a "
                       "browser's WebSocket, the subprotocol 'openai-insecure-api-key.KEY'.");
-    if (pipeline_authenticate(c->server->o.env->pipeline, token, c->listener->cfg->loopback, &c->http->key,
-                              &e) == ERR_OK) {
+    if (session_authenticate(c->server->o.env, token, c->listener->cfg->loopback, &c->http->key, &e) ==
+        ERR_OK) {
         conn_known(c);
         return true;
     }
@@ -159,18 +89,34 @@ static bool check_content_type(struct conn *c, const struct http1_request *req)
                   "The body must be 'Content-Type: application/json'.");
 }
 
-static void accept_websocket(struct conn *c, const char *accept, bool responses)
+/* RFC 9110, 8.4: a coding that we do not undo. */
+static bool check_content_encoding(struct conn *c, const struct http1_request *req)
+{
+    struct bytes value;
+    struct api_error e;
+    if (!http1_find(req, "content-encoding", &value, NULL) || bytes_eq_nocase(value, BYTES("identity")))
+        return true;
+    http_add_header(c->http, "Accept-Encoding", BYTES("identity"));
+    api_error_set(&e, 415, API_INVALID, "unsupported_content_encoding", NULL,
+                  "The body must come as it is, without a 'Content-Encoding' header: no coding, such as "
+                  "gzip, is undone "
+                  "here.");
+    front_refuse(c, &e);
+    return false;
+}
+
+static void accept_websocket(struct conn *c, const char *accept, const char *protocol)
 {
     struct http_conn *h = c->http;
     const struct answer a = {.status = 101};
-    const struct config_key *key = h->key;
-    conn_known(c); /* the echo, which asks for no key, is for tests on loopback */
-    if (ws_open(c, key) != ERR_OK) {
+    conn_known(c); /* an endpoint that asks for no key is for tests on loopback */
+    if (ws_open(c, h->endpoint->websocket, h->key) != ERR_OK) {
         conn_doom(c);
         return;
     }
-    buf_printf(&h->headers, "Sec-WebSocket-Accept: %s\r\n%s", accept,
-               responses ? "Sec-WebSocket-Protocol: responses\r\n" : "");
+    http_add_header(h, "Sec-WebSocket-Accept", bytes_cstr(accept));
+    if (protocol)
+        http_add_header(h, "Sec-WebSocket-Protocol", bytes_cstr(protocol));
     http_answer_begin(c);
     http_answer_send(c, &a);
     if (!conn_dead(c))
@@ -180,9 +126,9 @@ static void accept_websocket(struct conn *c, const char *accept, bool responses)
 static void upgrade(struct conn *c, const struct http1_request *req, bool origin_ok)
 {
     struct http_conn *h = c->http;
+    const struct ws_endpoint *e = h->endpoint->websocket;
     char accept[WS_ACCEPT_SIZE];
     const char *reason;
-    bool responses;
     struct bytes token;
     int status = ws_upgrade_check(req, accept, &reason);
     if (status != 0) {
@@ -192,13 +138,13 @@ static void upgrade(struct conn *c, const struct http1_request *req, bool origin
         return;
     }
     if (!origin_ok) {
-        refuse(c, 403, API_PERMISSION, "origin_not_allowed", "Pages of this origin may not connect here.");
+        cors_refuse(c, req);
         return;
     }
-    ws_upgrade_protocols(req, &responses, &token);
-    if (h->route != &echo_route) {
-        struct bytes bearer = bearer_token(req);
-        if (!authenticate(c, req, bearer.len > 0 ? bearer : token))
+    const bool offered = ws_upgrade_protocols(req, e->protocol, &token);
+    if (!e->open_to_all) {
+        struct bytes header = token_in_headers(req);
+        if (!authenticate(c, req, header.len > 0 ? header : token))
             return;
         if (server_phase(c->server) != PHASE_SERVING) {
             refuse(c, 503, API_SERVER, "server_draining", "This server is going away. Connect again.");
@@ -207,70 +153,107 @@ static void upgrade(struct conn *c, const struct http1_request *req, bool origin
             return;
         }
     }
-    accept_websocket(c, accept, responses && h->route != &echo_route);
+    accept_websocket(c, accept, offered ? e->protocol : NULL);
 }
 
-static const struct route *find_route(const struct conn *c, struct bytes path)
+static void not_allowed(struct conn *c, const struct http1_request *req, const char *methods)
 {
-    for (size_t i = 0; i < ARRAY_LEN(routes); i++)
-        if (bytes_is(path, routes[i].path))
-            return &routes[i];
-    if (c->server->cfg->echo && c->listener->cfg->loopback && bytes_is(path, echo_route.path))
-        return &echo_route;
-    return NULL;
+    struct api_error e;
+    http_add_header(c->http, "Allow", bytes_cstr(methods));
+    api_error_set(&e, 405, API_INVALID, "method_not_allowed", NULL,
+                  "%.*s is not for %.*s. What there is: %s.", (int)MIN(req->path.len, (size_t)150),
+                  req->path.data, (int)MIN(req->method.len, (size_t)20), req->method.data, methods);
+    front_refuse(c, &e);
 }
 
-/* A CORS preflight, or a plain question for the methods. Answered without a key, as browsers ask without one.
- */
-static void on_options(struct conn *c, const struct http1_request *req, const char *methods)
+static void not_found(struct conn *c, const struct http1_request *req)
+{
+    char hint[ENDPOINT_HINT_MAX];
+    struct api_error e;
+    endpoint_hint(c->listener->endpoints, req->path, hint);
+    api_error_set(&e, 404, API_INVALID, "unknown_url", NULL, "There is nothing at %.*s. %s",
+                  (int)MIN(req->path.len, (size_t)80), req->path.data, hint);
+    front_refuse(c, &e);
+}
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+/* %XX (RFC 3986, 2.1) but %00, which stays as it is written. NULL: no memory. */
+static char *percent_decoded(struct bytes s)
+{
+    char *out = malloc(s.len + 1);
+    size_t n = 0;
+    for (size_t i = 0; out && i < s.len; i++) {
+        int high = s.data[i] == '%' && i + 2 < s.len ? hex_digit(s.data[i + 1]) : -1;
+        int low = high >= 0 ? hex_digit(s.data[i + 2]) : -1;
+        const int code = low >= 0 ? high * 16 + low : 0;
+        out[n++] = code > 0 ? (char)code : s.data[i];
+        i += code > 0 ? 2 : 0;
+    }
+    if (out)
+        out[n] = '\0';
+    return out;
+}
+
+/* False: refused, or no memory for it. */
+static bool keep_name(struct conn *c, struct bytes name)
 {
     struct http_conn *h = c->http;
-    struct bytes wanted, origin;
-    bool plain = true;
-    h->options = true;
-    add_header(h, "Allow", bytes_cstr(methods));
-    if (!http1_find(req, "access-control-request-method", &wanted, NULL) ||
-        !http1_find(req, "origin", &origin, NULL))
-        return;
-    add_header(h, "Access-Control-Allow-Methods", bytes_cstr(methods));
-    wanted = (struct bytes){NULL, 0};
-    http1_find(req, "access-control-request-headers", &wanted, NULL);
-    for (size_t i = 0; i < wanted.len; i++)
-        plain = plain && (http1_is_word(wanted.data[i]) || strchr("-_, ", wanted.data[i]));
-    if (wanted.len == 0 || wanted.len > MAX_REQUEST_HEADERS || !plain)
-        wanted = BYTES("authorization, content-type");
-    add_header(h, "Access-Control-Allow-Headers", wanted);
-    buf_append_bytes(&h->headers, BYTES("Access-Control-Max-Age: 600\r\n"));
+    if (name.len == 0)
+        return true;
+    h->name = percent_decoded(name);
+    if (!h->name) {
+        conn_doom(c);
+        return false;
+    }
+    if (utf8_valid(bytes_cstr(h->name)))
+        return true;
+    return refuse(c, 400, API_INVALID, "bad_request", "The name in the path is not UTF-8.");
 }
 
-static void not_allowed(struct conn *c, const char *methods)
+/* What of a path the method asks for; NULL: nothing. */
+static const struct endpoint *choose(const struct endpoints_at *at, const struct http1_request *req)
 {
-    add_header(c->http, "Allow", bytes_cstr(methods));
-    refuse(c, 405, API_INVALID, "method_not_allowed",
-           "This path does not have that method; see the Allow header.");
-}
-
-static void head_of_route(struct conn *c, const struct http1_request *req, bool origin_ok)
-{
-    struct http_conn *h = c->http;
-    const struct route *r = h->route;
     const bool is_get = bytes_is(req->method, "GET");
-    if (bytes_is(req->method, "OPTIONS") && r != &echo_route) {
+    if (bytes_is(req->method, "POST"))
+        return at->post;
+    if (is_get && at->websocket && (req->upgrade || !at->get))
+        return at->websocket;
+    return is_get || bytes_is(req->method, "HEAD") ? at->get : NULL;
+}
+
+static void head_of_endpoint(struct conn *c, const struct http1_request *req, const struct endpoints_at *at,
+                             bool origin_ok)
+{
+    struct http_conn *h = c->http;
+    char methods[ENDPOINT_ALLOW_MAX];
+    endpoint_methods(at, methods);
+    h->endpoint = at->post;
+    if (bytes_is(req->method, "OPTIONS")) {
         if (origin_ok)
-            on_options(c, req, r->methods);
-    } else if (is_get && r->websocket) {
+            cors_options(c, req, methods);
+        else
+            cors_refuse(c, req);
+        return;
+    }
+    const struct endpoint *e = choose(at, req);
+    if (!e) {
+        not_allowed(c, req, methods);
+        return;
+    }
+    h->endpoint = e;
+    if (e->websocket)
         upgrade(c, req, origin_ok);
-        return;
-    } else if (!(r->post && bytes_is(req->method, "POST")) && !(r->get && (is_get || h->head_only))) {
-        not_allowed(c, r->methods);
-        return;
-    }
-    if (!origin_ok) {
-        refuse(c, 403, API_PERMISSION, "origin_not_allowed",
-               "Pages of this origin may not talk to this server.");
-        return;
-    }
-    if (!h->options && authenticate(c, req, bearer_token(req)) && r->post)
+    else if (!origin_ok)
+        cors_refuse(c, req);
+    else if ((e->open_to_all || authenticate(c, req, token_in_headers(req))) && keep_name(c, at->name) &&
+             e->dialect && check_content_encoding(c, req))
         check_content_type(c, req);
 }
 
@@ -283,15 +266,15 @@ static void head_of_asset(struct conn *c, const struct http1_request *req)
 {
     struct http_conn *h = c->http;
     if (bytes_is(req->method, "OPTIONS")) {
-        on_options(c, req, asset_methods);
+        cors_options(c, req, asset_methods);
         return;
     }
     if (!bytes_is(req->method, "GET") && !h->head_only) {
-        not_allowed(c, asset_methods);
+        not_allowed(c, req, asset_methods);
         return;
     }
-    add_header(h, "ETag", bytes_cstr(h->asset->etag));
-    add_header(h, "Content-Security-Policy", bytes_cstr(web_csp));
+    http_add_header(h, "ETag", bytes_cstr(h->asset->etag));
+    http_add_header(h, "Content-Security-Policy", bytes_cstr(web_csp));
     buf_append_bytes(&h->headers, BYTES("Cache-Control: no-cache\r\nReferrer-Policy: no-referrer\r\n"));
     h->not_modified = etag_matches(req, h->asset->etag);
 }
@@ -315,6 +298,7 @@ void front_head(struct conn *c, const struct http1_request *req)
     h->http10 = req->http10;
     h->head_only = bytes_is(req->method, "HEAD");
     h->expecting = req->expect_continue;
+    h->began_ms = server_now(c->server);
     choose_request_id(h, req);
     c->ids.request = h->request_id;
     /* Not on loopback, where other programs may serve the same name without TLS (RFC 6797, 7.2: only over
@@ -327,24 +311,26 @@ void front_head(struct conn *c, const struct http1_request *req)
         past_cap(c);
         return;
     }
-    bool origin_ok = check_origin(c, req);
-    h->route = find_route(c, req->path);
-    h->asset = h->route ? NULL : web_find(req->path);
-    if (h->route)
-        head_of_route(c, req, origin_ok);
+    struct endpoints_at at;
+    const bool origin_ok = cors_origin(c, req);
+    const bool tests = c->server->cfg->echo && c->listener->cfg->loopback;
+    const bool found = endpoint_find(c->listener->endpoints, req->path, tests, &at);
+    h->asset = found ? NULL : web_find(req->path);
+    if (found)
+        head_of_endpoint(c, req, &at, origin_ok);
     else if (h->asset)
         head_of_asset(c, req);
     else if (bytes_is(req->path, "*"))
-        on_options(c, req, "GET, HEAD, POST, OPTIONS");
+        cors_options(c, req, "GET, HEAD, POST, OPTIONS");
     else
-        refuse(c, 404, API_INVALID, "unknown_url", "There is nothing at this path.");
+        not_found(c, req);
 }
 
 static void start_exchange(struct conn *c, struct bytes body)
 {
     struct http_conn *h = c->http;
     struct api_error e;
-    h->exchange = exchange_start(c->server->o.env, h->key, h->route->dialect, body, clock_unix_s(),
+    h->exchange = exchange_start(c->server->o.env, h->key, h->endpoint->dialect, body, clock_unix_s(),
                                  &conn_carrier, c, &e);
     if (!h->exchange) {
         front_refuse(c, &e);
@@ -355,6 +341,17 @@ static void start_exchange(struct conn *c, struct bytes body)
     if (!h->client_id)
         memcpy(h->request_id, id, strlen(id) + 1);
     conn_arm(c);
+}
+
+/* False: refused. */
+static bool get(struct conn *c)
+{
+    const struct http_conn *h = c->http;
+    struct api_error e;
+    if (h->endpoint->get(c, bytes_cstr(h->name), http_answer_begin(c), &e) == ERR_OK)
+        return true;
+    front_refuse(c, &e);
+    return false;
 }
 
 void front_body(struct conn *c, struct bytes body)
@@ -369,11 +366,11 @@ void front_body(struct conn *c, struct bytes body)
         if (h->not_modified)
             a = (struct answer){.status = 304};
         buf_append_bytes(http_answer_begin(c), h->asset->body);
-    } else if (h->route->post) {
+    } else if (h->endpoint->dialect) {
         start_exchange(c, body);
         return;
-    } else {
-        pipeline_models(c->server->o.env->pipeline, h->key, http_answer_begin(c));
+    } else if (!get(c)) {
+        return;
     }
     http_answer_send(c, &a);
 }

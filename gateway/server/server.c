@@ -1,6 +1,7 @@
 #include "gateway/server/server.h"
 #include "common/log.h"
 #include "gateway/server/conn.h"
+#include "gateway/server/endpoint.h"
 #include <stdlib.h>
 #include <sys/resource.h>
 
@@ -72,6 +73,7 @@ static struct server *alloc_server(const struct server_opts *o)
         s->listeners[i].server = s;
         s->listeners[i].cfg = &o->cfg->listen[i];
         s->listeners[i].fd = o->listen_fds[i];
+        s->listeners[i].endpoints = client_endpoints;
         s->listeners[i].ops = o->cfg->listen[i].tls ? &link_tls : &link_plain;
     }
     list_init(&s->acceptors);

@@ -32,10 +32,11 @@ struct listener {
     struct server *server;
     const struct config_listener *cfg;
     const struct link_ops *ops;
-    struct lws_vhost *vhost; /* TLS */
-    void *ssl_ctx;           /* the vhost's */
-    struct tls_names *names; /* its further certificates */
-    int fd;                  /* this worker's listening socket */
+    const struct endpoint *endpoints; /* what its paths do */
+    struct lws_vhost *vhost;          /* TLS */
+    void *ssl_ctx;                    /* the vhost's */
+    struct tls_names *names;          /* its further certificates */
+    int fd;                           /* this worker's listening socket */
 };
 
 /* A listening socket that is looked at: a listener's own, or another worker's that is covered for. */

@@ -17,7 +17,7 @@ static void ws_end(struct event_sink *s)
     if (out->failed)
         return;
     size_t len = out->len - s->mark_ - USUAL_HEADER;
-    size_t n = ws_header(head, WS_OP_TEXT, len);
+    size_t n = ws_header(head, s->binary ? WS_OP_BINARY : WS_OP_TEXT, len);
     if (n > USUAL_HEADER && buf_reserve(out, n - USUAL_HEADER) != ERR_OK) {
         out->failed = true;
         return;

@@ -22,25 +22,22 @@ static void close_later(void *conn, unsigned code, const char *reason)
 
 const struct carrier conn_carrier = {wake, close_later};
 
-enum err ws_open(struct conn *c, const struct config_key *key)
+enum err ws_open(struct conn *c, const struct ws_endpoint *e, const struct config_key *key)
 {
     const struct config *cfg = c->server->cfg;
     struct ws_conn *w = calloc(1, sizeof(*w));
     if (!w)
         return ERR_NOMEM;
-    const size_t max = (size_t)cfg->limits.max_message_bytes;
-    w->echo = key == NULL;
-    ws_init(&w->receiver, max);
-    buf_init(&w->queue, w->echo ? 4 * max + CONTROL_MAX : CONTROL_MAX);
+    w->endpoint = e;
+    ws_init(&w->receiver, (size_t)cfg->limits.max_message_bytes);
+    buf_init(&w->queue, CONTROL_MAX);
     w->live_ms = w->ping_ms = server_now(c->server);
-    if (key) {
-        w->session = session_open(c->server->o.env, key, &conn_carrier, c);
-        if (!w->session) {
-            free(w);
-            return ERR_NOMEM;
-        }
-        c->ids.session = ++c->server->session_number;
+    w->session = e->open(c->server->o.env, key, &conn_carrier, c);
+    if (!w->session) {
+        free(w);
+        return ERR_NOMEM;
     }
+    c->ids.session = ++c->server->session_number;
     c->ws = w;
     return ERR_OK;
 }
@@ -49,7 +46,7 @@ void ws_abandon(struct ws_conn *w)
 {
     if (!w)
         return;
-    session_free(w->session);
+    w->endpoint->free(w->session);
     w->session = NULL;
 }
 
@@ -101,33 +98,21 @@ static void queue_pong(struct conn *c, struct bytes payload)
     conn_mark(c);
 }
 
-static void echo(struct conn *c, enum ws_event e, struct bytes data)
-{
-    struct ws_conn *w = c->ws;
-    if (w->queue.len + WS_MAX_HEADER + data.len + CLOSE_ROOM > w->queue.max) {
-        LOG_DEBUG_OF(&c->ids, "conn closed reason=\"the client does not read its echoes\"");
-        conn_doom(c);
-        return;
-    }
-    w->pong_last = false;
-    ws_append(&w->queue, e == WS_TEXT ? WS_OP_TEXT : WS_OP_BINARY, data);
-    conn_mark(c);
-}
-
 static void on_message(struct conn *c, enum ws_event e, struct bytes data)
 {
-    if (c->ws->echo)
-        echo(c, e, data);
-    else if (e == WS_TEXT)
-        session_message(c->ws->session, data, clock_unix_s());
+    const struct ws_endpoint *endpoint = c->ws->endpoint;
+    if (e == WS_TEXT || endpoint->binary)
+        endpoint->message(c->ws->session, data, e != WS_TEXT, clock_unix_s());
     else
         ws_close_now(c, WS_UNSUPPORTED, "messages are text");
 }
 
-/* The peer's close frame answers ours, or is answered with its own code; then the server is the first to end
- * the stream. */
+/* The peer's close frame answers ours, or is answered with its own code, behind what was there to be said;
+ * then the server is the first to end the stream. */
 static void on_close(struct conn *c, const struct ws_incoming *in)
 {
+    if (c->ws->session && !conn_blocked(c))
+        ws_flush(c);
     ws_close_now(c, in->code, "");
     c->ws->hang_up = true;
     conn_mark(c);
@@ -172,7 +157,7 @@ static bool pull(struct conn *c, struct buf *out)
 {
     struct ws_conn *w = c->ws;
     struct event_sink sink = ws_sink(out);
-    bool more = session_pull(w->session, &sink, FLUSH_BUDGET);
+    bool more = w->endpoint->pull(w->session, &sink, FLUSH_BUDGET);
     if (out->failed) {
         LOG_WARN("ws an event does not fit into memory");
         buf_reset(out);
@@ -181,7 +166,7 @@ static bool pull(struct conn *c, struct buf *out)
     }
     if (more)
         return true;
-    if (w->close_code == 0 && server_phase(c->server) != PHASE_SERVING && !session_busy(w->session))
+    if (w->close_code == 0 && server_phase(c->server) != PHASE_SERVING && !w->endpoint->busy(w->session))
         ws_close_now(c, WS_RESTART, "going away");
     else if (w->close_code != 0)
         ws_close_now(c, w->close_code, w->close_reason);
@@ -197,8 +182,6 @@ void ws_flush(struct conn *c)
     take_queue(w, out);
     if (w->session)
         more = pull(c, out);
-    else if (w->close_code != 0)
-        ws_close_now(c, w->close_code, w->close_reason);
     take_queue(w, out);
     conn_send(c, buf_bytes(out));
     if (more && !conn_blocked(c))
@@ -211,9 +194,7 @@ void ws_drain(struct conn *c)
 {
     struct ws_conn *w = c->ws;
     if (w->session)
-        session_going_away(w->session, c->server->drain_ms);
-    else
-        ws_close_later(c, WS_RESTART, "going away");
+        w->endpoint->going_away(w->session, c->server->drain_ms);
     conn_mark(c);
 }
 

@@ -2,14 +2,15 @@
 /* A connection that speaks WebSocket: frames to the session and back, pings, the closing handshake. */
 #include "gateway/server/conn.h"
 #include "gateway/server/ws.h"
+#include "gateway/session/ws_endpoint.h"
 
 struct ws_conn {
-    struct session *session; /* NULL: /echo, or closing */
-    struct buf queue;        /* framed control frames, and echoes */
-    uint16_t close_code;     /* we want to close, when all is said; 0: no */
-    uint8_t unanswered;      /* pings in a row */
+    const struct ws_endpoint *endpoint;
+    void *session;       /* the endpoint's; NULL: closing */
+    struct buf queue;    /* framed control frames */
+    uint16_t close_code; /* we want to close, when all is said; 0: no */
+    uint8_t unanswered;  /* pings in a row */
     bool pong_last;
-    bool echo;
     bool hang_up;     /* nothing more is expected from the peer: end the stream once all is written */
     size_t pong_at_;  /* where the pong at the end of the queue begins, if pong_last */
     uint64_t live_ms; /* last whole frame from the client */
@@ -18,8 +19,8 @@ struct ws_conn {
     char close_reason[64];
 };
 
-/* Turns the connection into a WebSocket. `key` NULL: /echo. ERR_NOMEM. */
-enum err ws_open(struct conn *c, const struct config_key *key) MUST_USE;
+/* Turns the connection into a WebSocket of that kind. `key` NULL: it asks for none. ERR_NOMEM. */
+enum err ws_open(struct conn *c, const struct ws_endpoint *e, const struct config_key *key) MUST_USE;
 void ws_input(struct conn *c, char *data, size_t len);
 void ws_flush(struct conn *c);
 uint64_t ws_due(const struct conn *c);

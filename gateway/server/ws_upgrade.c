@@ -45,20 +45,21 @@ int ws_upgrade_check(const struct http1_request *r, char ret_accept[WS_ACCEPT_SI
     return 0;
 }
 
-void ws_upgrade_protocols(const struct http1_request *r, bool *ret_responses, struct bytes *ret_token)
+bool ws_upgrade_protocols(const struct http1_request *r, const char *wanted, struct bytes *ret_token)
 {
     const struct bytes prefix = BYTES("openai-insecure-api-key.");
-    *ret_responses = false;
+    bool offered = false;
     *ret_token = (struct bytes){NULL, 0};
     for (size_t i = 0; i < r->n_headers; i++) {
         struct bytes list = r->headers[i].value, item;
         if (!bytes_eq_nocase(r->headers[i].name, BYTES("sec-websocket-protocol")))
             continue;
         while (http1_list_next(&list, &item)) {
-            if (bytes_is(item, "responses"))
-                *ret_responses = true;
+            if (wanted && bytes_is(item, wanted))
+                offered = true;
             else if (bytes_starts(item, prefix) && ret_token->len == 0)
                 *ret_token = bytes_skip(item, prefix.len);
         }
     }
+    return offered;
 }

@@ -12,6 +12,6 @@ enum err ws_accept_key(struct bytes key, char ret[WS_ACCEPT_SIZE]) MUST_USE;
  * 426). */
 int ws_upgrade_check(const struct http1_request *r, char ret_accept[WS_ACCEPT_SIZE], const char **ret_reason);
 
-/* The subprotocols: whether "responses" is offered, and the token of "openai-insecure-api-key.TOKEN" (or
- * empty). */
-void ws_upgrade_protocols(const struct http1_request *r, bool *ret_responses, struct bytes *ret_token);
+/* Of the subprotocols: whether `wanted` (may be NULL) is offered, and the token of
+ * "openai-insecure-api-key.TOKEN" (or empty). */
+bool ws_upgrade_protocols(const struct http1_request *r, const char *wanted, struct bytes *ret_token);

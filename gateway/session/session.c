@@ -1,4 +1,5 @@
 #include "gateway/session/lane.h"
+#include "gateway/session/ws_endpoint.h"
 #include "protocols/responses/client_event.h"
 #include "protocols/responses/server_event.h"
 #include <stdlib.h>
@@ -226,3 +227,44 @@ bool session_busy(const struct session *s)
 {
     return s->n_active > 0 || s->n_queued > 0 || !list_empty(&s->notices);
 }
+
+static void *open_object(struct session_env *env, const struct config_key *key, const struct carrier *carrier,
+                         void *conn)
+{
+    return session_open(env, key, carrier, conn);
+}
+
+static void free_object(void *s)
+{
+    session_free(s);
+}
+
+static void object_message(void *s, struct bytes text, bool binary UNUSED, int64_t now_s)
+{
+    session_message(s, text, now_s);
+}
+
+static bool object_pull(void *s, struct event_sink *sink, size_t budget)
+{
+    return session_pull(s, sink, budget);
+}
+
+static bool object_busy(const void *s)
+{
+    return session_busy(s);
+}
+
+static void object_going_away(void *s, uint64_t deadline_ms)
+{
+    session_going_away(s, deadline_ms);
+}
+
+const struct ws_endpoint ws_responses = {
+    .protocol = "responses",
+    .open = open_object,
+    .free = free_object,
+    .message = object_message,
+    .pull = object_pull,
+    .busy = object_busy,
+    .going_away = object_going_away,
+};

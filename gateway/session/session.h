@@ -35,3 +35,16 @@ bool session_pull(struct session *s, struct event_sink *sink, size_t budget);
 bool session_busy(const struct session *s);
 /* Tells the client of the drain (session.going_away). */
 void session_going_away(struct session *s, uint64_t deadline_ms);
+
+/* front.c: what is asked before there is a session or an exchange. */
+/* Whose token is it? `loopback`: the client is on this machine (plaintext keys count there only). ERR_INVALID
+ * with 401 missing_api_key or invalid_api_key. */
+enum err session_authenticate(const struct session_env *env, struct bytes token, bool loopback,
+                              const struct config_key **ret_key, struct api_error *ret_error) MUST_USE;
+/* A browser's Origin: same scheme and host as the request, or on the exact-match list. */
+bool session_origin_allowed(const struct session_env *env, struct bytes origin, struct bytes host, bool tls);
+/* The body of GET /v1/models for this key, and of GET /v1/models/ID. ERR_NOT_FOUND with 404 model_not_found.
+ */
+void session_models(const struct session_env *env, const struct config_key *key, struct buf *out);
+enum err session_model(const struct session_env *env, const struct config_key *key, struct bytes id,
+                       struct buf *out, struct api_error *ret_error) MUST_USE;

@@ -88,7 +88,7 @@ async function useKey(key) {
     ui['use-key'].disabled = true;
     ui['key-error'].textContent = ''; // or the same problem again would not be read out
     try {
-        const names = await fresh.models();
+        const names = (await fresh.models()).filter((name) => !name.endsWith('*')); // patterns are not to be asked for
         if (names.length === 0) throw new SluiceError('no_models', 'This key may not use any model.');
         newChat();
         client?.close();

@@ -1,16 +1,18 @@
 // The HTTP front by the official client: both client dialects over both provider dialects, JSON and SSE.
 import assert from 'node:assert/strict';
+import { gzipSync } from 'node:zlib';
 import { after, before, describe, it } from 'node:test';
 import OpenAI from 'openai';
 import { openai } from './lib/clients.mjs';
-import { startStack } from './lib/stack.mjs';
+import { ANY, startStack } from './lib/stack.mjs';
 
 let stack, gw, provider, client;
 before(async () => {
     stack = await startStack({
         config: { timeouts: { heartbeat: '100ms' }, keys: [
-            { name: 'test', plaintext: 'sk-test-only', models: ['*'] },
+            { name: 'test', plaintext: 'sk-test-only', models: ANY },
             { name: 'narrow', plaintext: 'sk-narrow', models: ['demo'] },
+            { name: 'everything', plaintext: 'sk-everything', models: ['*'] },
         ] },
         scripts: {
             weather: { toolCalls: [{ id: 'call_1', name: 'get_weather', arguments: { city: 'Bern' } }] },
@@ -154,7 +156,55 @@ describe('errors are the client\u2019s own types', () => {
 describe('the rest of the front', () => {
     it('lists the models that the key may use', async () => {
         const ids = (await client.models.list()).data.map((m) => m.id);
-        assert.deepEqual(ids, ['demo']);
+        assert.deepEqual(ids, ['demo', '*', 'chat/*', 'resp/*']);
+        const narrow = openai(gw, { apiKey: 'sk-narrow' });
+        assert.deepEqual((await narrow.models.list()).data.map((m) => m.id), ['demo']);
+    });
+    it('tells of one model whether the key may use it', async () => {
+        for (const id of ['demo', 'chat/any', 'anything at all']) assert.equal((await client.models.retrieve(id)).id, id);
+        const narrow = openai(gw, { apiKey: 'sk-narrow' });
+        assert.equal((await narrow.models.retrieve('demo')).object, 'model');
+        await assert.rejects(narrow.models.retrieve('chat/any'), (e) => e instanceof OpenAI.NotFoundError && e.code === 'model_not_found');
+    });
+    it('passes names through only to a provider that the key names', async () => {
+        const everything = openai(gw, { apiKey: 'sk-everything' });
+        assert.ok((await everything.chat.completions.create({ model: 'tokens-1', messages })).id);
+        await assert.rejects(everything.chat.completions.create({ model: 'chat/tokens-1', messages }), (e) => {
+            assert.ok(e instanceof OpenAI.PermissionDeniedError);
+            assert.equal(e.code, 'model_not_allowed');
+            assert.match(e.message, /'chat\/\*'/);
+            return true;
+        });
+    });
+    it('says which path was meant', async () => {
+        const lost = new OpenAI({ baseURL: gw.url('', { tls: false }), apiKey: gw.key, maxRetries: 0 });
+        await assert.rejects(lost.chat.completions.create({ model: 'demo', messages }), (e) => {
+            assert.equal(e.status, 404);
+            assert.match(e.message, /nothing at \/chat\/completions. Did you mean \/v1\/chat\/completions\?/);
+            return true;
+        });
+    });
+    it('takes x-api-key, and answers probes without a key', async () => {
+        const ask = (path, headers) => fetch(gw.url(path, { tls: false }), { headers });
+        assert.equal((await ask('/v1/models', { 'x-api-key': gw.key })).status, 200);
+        assert.equal((await ask('/v1/models', { 'x-api-key': 'sk-wrong' })).status, 401);
+        assert.deepEqual(await (await ask('/healthz')).json(), { status: 'ok' });
+        assert.deepEqual(await (await ask('/readyz')).json(), { status: 'ready' });
+    });
+    it('tells its time', async () => {
+        const r = await client.chat.completions.create({ model: 'tokens-1', messages }).withResponse();
+        assert.match(r.response.headers.get('openai-processing-ms'), /^\d+$/);
+    });
+    it('refuses a coded body by the name of its header', async () => {
+        const r = await fetch(gw.url('/v1/responses', { tls: false }), {
+            method: 'POST',
+            headers: { authorization: `Bearer ${gw.key}`, 'content-type': 'application/json', 'content-encoding': 'gzip' },
+            body: gzipSync('{}'),
+        });
+        assert.equal(r.status, 415);
+        const { error } = await r.json();
+        assert.equal(error.code, 'unsupported_content_encoding');
+        assert.match(error.message, /Content-Encoding/);
     });
     it('sends comments while a provider is silent', async () => {
         const r = await fetch(gw.url('/v1/chat/completions', { tls: false }), {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { rawWS } from './lib/clients.mjs';
 import { TEST_KEY } from './lib/gateway.mjs';
-import { startStack } from './lib/stack.mjs';
+import { ANY, startStack } from './lib/stack.mjs';
 
 const POLICIES = ['cancel', 'keep', 'finish'];
 
@@ -14,8 +14,8 @@ before(async () => {
             workers: 1,
             timeouts: { resume_ttl: '700ms' },
             keys: [
-                { name: 'test', plaintext: TEST_KEY, models: ['*'] },
-                ...POLICIES.map((p) => ({ name: p, plaintext: `sk-${p}`, models: ['*'], on_disconnect: p })),
+                { name: 'test', plaintext: TEST_KEY, models: ANY },
+                ...POLICIES.map((p) => ({ name: p, plaintext: `sk-${p}`, models: ANY, on_disconnect: p })),
             ],
         },
         scripts: {

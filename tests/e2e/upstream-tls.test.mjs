@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import OpenAI from 'openai';
-import { startGateway, testCertificate } from './lib/gateway.mjs';
+import { startGateway, testCertificate, TEST_KEY } from './lib/gateway.mjs';
 import { startProvider } from './lib/provider.mjs';
 
 const SECRET = 'sk-provider-secret-0123456789';
@@ -21,6 +21,7 @@ const configFor = (providers, ceilings) => ({
     workers: 1,
     limits: { max_unauthenticated_per_address: 1000 }, // the tests ask from one address, all at once
     providers: providers.map(([name, p]) => ({ name, dialect: 'chat_completions', base_url: p.url, api_key: SECRET, ...ceilings })),
+    keys: [{ name: 'test', plaintext: TEST_KEY, models: providers.map(([name]) => `${name}/*`) }],
     models: [{ name: 'unused', targets: [{ provider: providers[0][0], model: 'x' }] }],
 });
 

@@ -1,6 +1,9 @@
 // The gateway over a scripted provider, reached through both provider dialects.
-import { startGateway } from './gateway.mjs';
+import { TEST_KEY, startGateway } from './gateway.mjs';
 import { startProvider } from './provider.mjs';
+
+/** What a key lists that may ask for all that is configured, and for anything at both providers. */
+export const ANY = ['*', 'chat/*', 'resp/*'];
 
 /**
  * Models: `chat/NAME` and `resp/NAME` (provider/model) reach the scripted provider as NAME; NAME alone goes to chat.
@@ -20,6 +23,7 @@ export async function startStack({ config = {}, scripts = {}, ...rest } = {}) {
                 { name: 'demo', targets: [{ provider: 'demo', model: 'demo' }] },
                 { name: '*', targets: [{ provider: 'chat', model: '*' }] },
             ],
+            keys: [{ name: 'test', plaintext: TEST_KEY, models: ANY }],
             ...config,
         },
         ...rest,

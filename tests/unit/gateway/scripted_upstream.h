@@ -112,8 +112,8 @@ static UNUSED struct config *test_config(const char *more)
         "  - {name: 'wild-*', targets: [{provider: b, model: 'w-*'}]}\n"
         "  - {name: 'wild-cat*', targets: [{provider: a, model: cat}]}\n"
         "keys:\n"
-        "  - {name: dev, plaintext: sk-dev-only, models: ['*']}\n"
-        "  - {name: narrow, plaintext: sk-narrow, models: [solo, 'wild-*']}\n"
+        "  - {name: dev, plaintext: sk-dev-only, models: ['*', 'b/*']}\n"
+        "  - {name: narrow, plaintext: sk-narrow, models: [solo, 'wild-c*', 'wild-y', 'a*']}\n"
         "%s",
         more);
     if (config_parse("test", bytes_cstr(text), &report, &cfg) != ERR_OK) {

@@ -115,6 +115,8 @@ static const struct {
     {0, "wild-cat-9", 0, "a", "cat"},
     {0, "b/any/thing", 0, "b", "any/thing"},
     {0, "b/", 404, NULL, NULL},
+    /* "*" stands for what is configured; a provider must be named. */
+    {0, "a/any", 403, NULL, NULL},
     {0, "c/x", 404, NULL, NULL},
     {0, "Solo", 404, NULL, NULL},
     {0, "nothing", 404, NULL, NULL},
@@ -141,6 +143,70 @@ START_TEST(test_route)
         ck_assert_str_eq(last_transfer()->model, routes[_i].upstream_model);
     }
     call_free(c);
+}
+END_TEST
+
+static void expect_models(const struct config_key *key, const char *expected)
+{
+    struct buf out, ids;
+    buf_init(&out, 65536);
+    buf_init(&ids, 65536);
+    pipeline_models(&pipeline, key, &out);
+    buf_append_char(&out, '\0');
+    for (const char *at = out.data; (at = strstr(at, "\"id\":\"")) != NULL;) {
+        at += strlen("\"id\":\"");
+        buf_printf(&ids, "%s%.*s", ids.len ? " " : "", (int)strcspn(at, "\""), at);
+    }
+    ck_assert_msg(bytes_is(buf_bytes(&ids), expected), "%.*s", BYTES_FMT(buf_bytes(&ids)));
+    buf_free(&out);
+    buf_free(&ids);
+}
+
+START_TEST(test_models)
+{
+    static const char *exact[] = {"fast", "a/one", "b/two*", "wild-z", "nothing", "a/", "ax/y"};
+    static const char *again[] = {"wild-*", "wild-*", "solo", "solo"};
+    struct config_key key = {.name = "k", .models = exact, .n_models = ARRAY_LEN(exact)};
+    expect_models(&cfg->keys[0], "fast solo wild-* wild-cat* b/*");
+    expect_models(&cfg->keys[1], "solo wild-c* wild-y wild-cat*");
+    expect_models(&key, "fast wild-z a/one b/two*");
+    key.models = again;
+    key.n_models = ARRAY_LEN(again);
+    expect_models(&key, "solo wild-* wild-cat*");
+}
+END_TEST
+
+static void expect_model(unsigned key, const char *id, const char *owner)
+{
+    char expected[200];
+    struct api_error e;
+    struct buf out;
+    buf_init(&out, 1024);
+    enum err err = pipeline_model(&pipeline, &cfg->keys[key], bytes_cstr(id), &out, &e);
+    if (owner) {
+        snprintf(expected, sizeof(expected),
+                 "{\"id\":\"%s\",\"object\":\"model\",\"created\":0,\"owned_by\":\"%s\"}", id, owner);
+        ck_assert_int_eq(err, ERR_OK);
+        ck_assert(bytes_is(buf_bytes(&out), expected));
+    } else {
+        ck_assert_int_eq(err, ERR_NOT_FOUND);
+        ck_assert_int_eq(e.status, 404);
+        ck_assert_str_eq(e.code, "model_not_found");
+        ck_assert_ptr_nonnull(strstr(e.message, id));
+    }
+    buf_free(&out);
+}
+
+START_TEST(test_model)
+{
+    expect_model(0, "fast", "sluice");
+    expect_model(0, "wild-7", "sluice");
+    expect_model(0, "b/anything", "b");
+    expect_model(0, "a/anything", NULL);
+    expect_model(0, "nothing", NULL);
+    expect_model(1, "fast", NULL);
+    expect_model(1, "wild-y", "sluice");
+    expect_model(1, "wild-x", NULL);
 }
 END_TEST
 
@@ -264,6 +330,8 @@ int main(void)
     tcase_add_test(tc, test_half_a_pair_goes);
     tcase_add_test(tc, test_normalize_by_model);
     tcase_add_loop_test(tc, test_route, 0, (int)ARRAY_LEN(routes));
+    tcase_add_test(tc, test_models);
+    tcase_add_test(tc, test_model);
     tcase_add_test(tc, test_weights);
     tcase_add_test(tc, test_overload_sheds);
     tcase_add_test(tc, test_warm_up);

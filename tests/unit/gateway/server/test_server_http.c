@@ -49,6 +49,25 @@ START_TEST(serves_and_refuses)
     ANSWERS("GET / HTTP/1.0\r\n\r\n", 200, "Connection: close\r\n");
     ANSWERS("GET /v1/models HTTP/1.1\r\n" HOST KEY CLOSE "\r\n", 200, "\"object\":\"list\"");
     ANSWERS("GET http://h/v1/models HTTP/1.1\r\n" HOST KEY CLOSE "\r\n", 200, "\"object\":\"list\"");
+    ANSWERS("GET /v1/models HTTP/1.1\r\n" HOST "x-api-key: sk-test-1\r\n" CLOSE "\r\n", 200,
+            "\"object\":\"list\"");
+    ANSWERS("GET /v1/models HTTP/1.1\r\n" HOST "x-api-key: sk-no\r\n" CLOSE "\r\n", 401, "invalid_api_key");
+    ANSWERS("GET /v1/models HTTP/1.1\r\n" HOST "x-api-key: sk-test-1\r\nx-api-key: sk-test-1\r\n" CLOSE
+            "\r\n",
+            401, "missing_api_key");
+    ANSWERS("GET /v1/models/demo HTTP/1.1\r\n" HOST KEY CLOSE "\r\n", 200,
+            "\r\n\r\n{\"id\":\"demo\",\"object\":\"model\"");
+    ANSWERS("GET /v1/models/d%65m%6F HTTP/1.1\r\n" HOST KEY CLOSE "\r\n", 200, "{\"id\":\"demo\",");
+    ANSWERS("GET /v1/models/demo%00 HTTP/1.1\r\n" HOST KEY CLOSE "\r\n", 404, "'demo%00'");
+    ANSWERS("GET /v1/models/mute%2Fx HTTP/1.1\r\n" HOST KEY CLOSE "\r\n", 404, "'mute/x'");
+    ANSWERS("GET /v1/models/%ff HTTP/1.1\r\n" HOST KEY CLOSE "\r\n", 400, "bad_request");
+    ANSWERS("GET /v1/models/none HTTP/1.1\r\n" HOST KEY CLOSE "\r\n", 404, "model_not_found");
+    ANSWERS("GET /v1/models/demo HTTP/1.1\r\n" HOST CLOSE "\r\n", 401, "missing_api_key");
+    ANSWERS("GET /healthz HTTP/1.1\r\n" HOST CLOSE "\r\n", 200, "{\"status\":\"ok\"}");
+    ANSWERS("GET /readyz HTTP/1.1\r\n" HOST CLOSE "\r\n", 200, "{\"status\":\"ready\"}");
+    ANSWERS("HEAD /healthz HTTP/1.1\r\n" HOST CLOSE "\r\n", 200, "Content-Length: 15\r\n");
+    ANSWERS("HEAD / HTTP/1.1\r\n" HOST CLOSE "\r\n", 200, "Content-Length: ");
+    ANSWERS("GET /v1/models HTTP/1.1\r\n" HOST KEY CLOSE "\r\n", 200, "openai-processing-ms: ");
     ANSWERS("GET /v1/models HTTP/1.1\r\n" HOST CLOSE "\r\n", 401, "WWW-Authenticate: Bearer\r\n");
     ANSWERS("GET /v1/models HTTP/1.1\r\n" HOST "Authorization: Bearer sk-no\r\n" CLOSE "\r\n", 401,
             "invalid_api_key");
@@ -61,13 +80,26 @@ START_TEST(serves_and_refuses)
     ANSWERS("GET /v1/models?keys=1&%6bey%=1&%6bey%0=1&%6&x=key=1&token HTTP/1.1\r\n" HOST KEY CLOSE "\r\n",
             200, "\"object\":\"list\"");
     ANSWERS("GET /v1/nothing HTTP/1.1\r\n" HOST CLOSE "\r\n", 404, "unknown_url");
-    ANSWERS("GET /v1/models/ HTTP/1.1\r\n" HOST CLOSE "\r\n", 404, "unknown_url");
+    ANSWERS("GET /v1/models/ HTTP/1.1\r\n" HOST CLOSE "\r\n", 404, "Did you mean /v1/models?");
     ANSWERS("PUT /v1/models HTTP/1.1\r\n" HOST CLOSE "\r\n", 405, "Allow: GET, HEAD, OPTIONS\r\n");
     ANSWERS("GET /v1/chat/completions HTTP/1.1\r\n" HOST CLOSE "\r\n", 405, "Allow: POST, OPTIONS\r\n");
     ANSWERS("POST / HTTP/1.1\r\n" HOST CLOSE "Content-Length: 0\r\n\r\n", 405, "method_not_allowed");
     ANSWERS("GET /v1/responses HTTP/1.1\r\n" HOST CLOSE "\r\n", 426, "Connection: Upgrade, close\r\n");
     ANSWERS("POST /v1/responses HTTP/1.1\r\n" HOST KEY CLOSE "Content-Length: 2\r\n\r\n{}", 415,
             "unsupported_content_type");
+    ANSWERS("POST /v1/responses HTTP/1.1\r\n" HOST KEY JSON CLOSE
+            "Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+            415, "without a 'Content-Encoding' header");
+    ANSWERS("POST /v1/responses HTTP/1.1\r\n" HOST KEY JSON CLOSE
+            "Content-Encoding: br\r\nContent-Length: 2\r\n\r\n{}",
+            415, "Accept-Encoding: identity\r\n");
+    ANSWERS("POST /v1/responses HTTP/1.1\r\n" HOST KEY JSON CLOSE
+            "Content-Encoding: Identity\r\nContent-Length: 2\r\n\r\n{}",
+            400, "invalid_request_error");
+    ANSWERS("POST /v1/chat/completions/ HTTP/1.1\r\n" HOST KEY JSON CLOSE "Content-Length: 2\r\n\r\n{}", 404,
+            "There is nothing at /v1/chat/completions/. Did you mean /v1/chat/completions?");
+    ANSWERS("POST /v1/models HTTP/1.1\r\n" HOST CLOSE "Content-Length: 0\r\n\r\n", 405,
+            "/v1/models is not for POST. What there is: GET, HEAD, OPTIONS.");
     ANSWERS("POST /v1/responses HTTP/1.1\r\n" HOST KEY JSON CLOSE "Content-Length: 2\r\n\r\n{}", 400,
             "invalid_request_error");
     ANSWERS("GET /v1/models HTTP/1.1\r\n" HOST CLOSE "X-Request-Id: mine-1.2:3_4\r\n\r\n", 401,
@@ -115,7 +147,10 @@ START_TEST(tells_origins_apart)
     ANSWERS("GET /v1/models HTTP/1.1\r\n" HOST KEY CLOSE ORIGIN("chat.example.com") "\r\n", 200,
             "Access-Control-Allow-Origin: https://chat.example.com\r\n");
     ANSWERS("GET /v1/models HTTP/1.1\r\n" HOST KEY CLOSE ORIGIN("chat.example.com.evil") "\r\n", 403,
-            "origin_not_allowed");
+            "Pages of the origin 'https://chat.example.com.evil' may not talk to this server. If they "
+            "should, list it "
+            "under 'origins'");
+    ANSWERS("GET /v1/models HTTP/1.1\r\n" HOST KEY CLOSE ORIGIN("a\xff") "\r\n", 403, "'(not one)'");
     ANSWERS("GET /v1/models HTTP/1.1\r\n" HOST KEY CLOSE ORIGIN("a") ORIGIN("chat.example.com") "\r\n", 403,
             "origin_not_allowed");
     ANSWERS("OPTIONS /v1/responses HTTP/1.1\r\n" HOST CLOSE ORIGIN(
@@ -125,7 +160,7 @@ START_TEST(tells_origins_apart)
     ANSWERS("OPTIONS /v1/responses HTTP/1.1\r\n" HOST CLOSE ORIGIN(
                 "chat.example.com") "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: "
                                     "<b>\r\n\r\n",
-            204, "Access-Control-Allow-Headers: authorization, content-type\r\n");
+            204, "Access-Control-Allow-Headers: authorization, content-type, x-api-key, anthropic-version, ");
     struct client c;
     client_open(&c, &rig, _i, 0);
     client_send(&c, BYTES("OPTIONS /v1/responses HTTP/1.1\r\n" HOST CLOSE ORIGIN(

@@ -72,15 +72,15 @@ START_TEST(reads_subprotocols)
     bool responses = true;
     struct bytes token;
     parse("Sec-WebSocket-Protocol: chat\r\n");
-    ws_upgrade_protocols(&request, &responses, &token);
+    responses = ws_upgrade_protocols(&request, "responses", &token);
     ck_assert(!responses);
     ck_assert_uint_eq(token.len, 0);
     parse("Sec-WebSocket-Protocol: responses, openai-insecure-api-key.sk-1.a\r\n");
-    ws_upgrade_protocols(&request, &responses, &token);
+    responses = ws_upgrade_protocols(&request, "responses", &token);
     ck_assert(responses);
     ck_assert(bytes_is(token, "sk-1.a"));
     parse("Sec-WebSocket-Protocol: openai-insecure-api-key.sk-1\r\nSec-WebSocket-Protocol: x, responses\r\n");
-    ws_upgrade_protocols(&request, &responses, &token);
+    responses = ws_upgrade_protocols(&request, "responses", &token);
     ck_assert(responses);
     ck_assert(bytes_is(token, "sk-1"));
 }
