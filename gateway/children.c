@@ -39,6 +39,7 @@ static _Noreturn void run_worker(const struct forker *f, const struct worker_pla
     struct worker_place p = *place;
     struct door *door = f->door;
     struct tls_tickets tickets = f->tickets;
+    struct metrics *metrics = f->metrics;
     int code = 1;
     size_t n = p.cfg->n_listen;
     char role[32];
@@ -59,12 +60,14 @@ static _Noreturn void run_worker(const struct forker *f, const struct worker_pla
         process_close_others(keep, n + 2);
         f->forget(f->master, p.cfg);
         door_set_limits(door, p.cfg);
+        metrics_attach(metrics, p.column, p.generation);
         const struct worker_opts o = {.cfg = p.cfg,
                                       .slot = p.slot,
                                       .door_slot = p.column,
                                       .listen_fds = fds,
                                       .door = door,
                                       .tickets = &tickets,
+                                      .metrics = metrics,
                                       .ready_fd = ready_fd,
                                       .control_fd = control_fd};
         if (sandbox_drop(p.cfg) == ERR_OK)
@@ -73,6 +76,7 @@ static _Noreturn void run_worker(const struct forker *f, const struct worker_pla
     }
     config_free(p.cfg);
     door_destroy(door);
+    metrics_destroy(metrics);
     exit(code);
 }
 
@@ -112,6 +116,7 @@ static _Noreturn void run_checker(const struct forker *f, struct config *cfg, in
     take_signals(f);
     process_close_others(&report_fd, 1);
     struct door *door = f->door;
+    metrics_destroy(f->metrics);
     f->forget(f->master, cfg);
     struct buf report;
     buf_init(&report, REPORT_MAX);

@@ -2,6 +2,7 @@
 /* Forking. A child keeps of its parent only what it was given: every other descriptor is closed, every other
  * memory freed. */
 #include "gateway/config/config.h"
+#include "gateway/ops/metrics.h"
 #include "gateway/server/door.h"
 #include "gateway/server/tickets.h"
 #include "gateway/sockets.h"
@@ -13,6 +14,7 @@ struct forker {
     struct door *door;
     struct tls_tickets tickets; /* as they are now; workers that live are told of later ones */
     sigset_t mask;              /* of signals, as a child shall have it */
+    struct metrics *metrics;
     /* In a child: frees the master's memory, but for the door and the configuration that the child uses. */
     void (*forget)(void *master, const struct config *keep);
     void *master;

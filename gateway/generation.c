@@ -284,6 +284,7 @@ void generation_worker_died(struct generation *g, struct worker_slot *s, int sta
         if (g->slots[i].covered_by == (int)slot)
             g->slots[i].covered_by = -1;
     door_reclaim(f->door, s->column);
+    metrics_slot_ended(f->metrics, s->column);
     c->used[s->column] = false;
     s->pid = 0;
     s->ready = false;

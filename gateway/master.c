@@ -135,6 +135,18 @@ static void reload(struct master *m)
         LOG_ERROR("reload failed; the former configuration stays generation=%u", m->current->number);
 }
 
+/* The names that figures may have: before those are forked who tell them. */
+static void learn_names(struct metrics *m, const struct config *cfg)
+{
+    for (size_t i = 0; i < cfg->n_models; i++)
+        for (size_t j = 0; j < cfg->models[i].n_targets; j++)
+            metrics_learn_route(m, cfg->models[i].name, cfg->models[i].targets[j].provider->name);
+    for (size_t i = 0; i < cfg->n_providers; i++)
+        metrics_learn_route(m, NULL, cfg->providers[i].name);
+    for (size_t i = 0; i < cfg->n_keys; i++)
+        metrics_learn_principal(m, cfg->keys[i].name);
+}
+
 static void on_checked(struct master *m, int status)
 {
     struct generation *g = m->next;
@@ -145,6 +157,7 @@ static void on_checked(struct master *m, int status)
                      refused ? "its certificates were refused" : "the check of its certificates broke off");
         return;
     }
+    learn_names(m->forker.metrics, g->cfg);
     const struct socket_set *former = m->current ? &m->current->sockets : NULL;
     enum err e = generation_start(g, &m->forker, &m->columns, former, clock_mono_ms());
     if (e == ERR_LIMIT)
@@ -290,6 +303,7 @@ static uint64_t tend(struct master *m, uint64_t now)
     log_flush();
     if (log_waiting())
         due = now + LOG_RETRY_MS;
+    metrics_state(m->forker.metrics, &(struct metrics_state){.connections = 0});
     if (m->next && m->next->deadline_ms <= now)
         abandon_next(m, "it was not ready in time");
     if (m->current && !m->current->announced)
@@ -369,7 +383,11 @@ static bool open_master(struct master *m, const struct config *cfg)
     m->tickets_ms = clock_mono_ms();
     m->columns.n = MIN(MAX(cfg->workers * 4, 16U), (unsigned)COLUMNS_MAX);
     m->forker.door = door_create(m->columns.n, MAX(cfg->limits.max_sessions, DOOR_ROOM));
-    return m->signal_fd >= 0 && m->forker.door;
+    m->forker.metrics = metrics_create(m->columns.n + 1);
+    if (m->signal_fd < 0 || !m->forker.door || !m->forker.metrics)
+        return false;
+    metrics_attach(m->forker.metrics, m->columns.n, 0);
+    return true;
 }
 
 static void close_master(struct master *m)
@@ -377,6 +395,7 @@ static void close_master(struct master *m)
     if (m->signal_fd >= 0)
         (void)close(m->signal_fd);
     door_destroy(m->forker.door);
+    metrics_destroy(m->forker.metrics);
 }
 
 int master_run(const char *config_file)

@@ -74,6 +74,18 @@ static void note_work(struct worker *w)
     w->resting = false;
 }
 
+static void count_state(const struct worker *w)
+{
+    const struct metrics_state now = {.connections = server_connections(w->server),
+                                      .responses = w->pool.n_live,
+                                      .retained = w->pool.n_retained,
+                                      .budget_used = w->pool.bytes,
+                                      .budget_limit = w->pool.max_bytes,
+                                      .serving = phase_serving(&w->loop.phase)};
+    if (w->opts->metrics)
+        metrics_state(w->opts->metrics, &now);
+}
+
 /* What every turn of the loop ends with, from the sockets of clients to those of providers and back. */
 static void end_turn(void *ctx)
 {
@@ -87,6 +99,7 @@ static void end_turn(void *ctx)
     if (phase_of(&w->loop.phase) == PHASE_DRAINING && server_connections(w->server) == 0)
         stop(w);
     server_flush(w->server);
+    count_state(w);
     if (log_waiting() && !wheel_armed(&w->log_timer))
         loop_arm(&w->loop, &w->log_timer, LOG_RETRY_MS);
 }
@@ -176,7 +189,8 @@ static bool start(struct worker *w)
         return false;
     response_pool_init(&w->pool, w->upstream, o->cfg, &w->loop.wheel);
     pipeline_init(&w->pipeline, o->cfg, &w->pool);
-    w->env = (struct session_env){.cfg = o->cfg, .pipeline = &w->pipeline, .phase = &w->loop.phase};
+    w->env = (struct session_env){
+        .cfg = o->cfg, .pipeline = &w->pipeline, .phase = &w->loop.phase, .metrics = o->metrics};
     const struct server_opts so = {.loop = &w->loop,
                                    .cfg = o->cfg,
                                    .env = &w->env,

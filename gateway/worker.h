@@ -2,6 +2,7 @@
 /* One worker process: wires loop, upstream, pipeline, sessions and server together, runs them, and takes them
  * down in order. */
 #include "gateway/config/config.h"
+#include "gateway/ops/metrics.h"
 #include "gateway/server/door.h"
 #include "gateway/server/tickets.h"
 
@@ -12,6 +13,7 @@ struct worker_opts {
     const int *listen_fds; /* this slot's, one for each cfg->listen */
     struct door *door;
     struct tls_tickets *tickets; /* changed when the master says so */
+    struct metrics *metrics;     /* attached to this worker's slot */
     int ready_fd;   /* one byte is written when it serves; closed when it accepts no more. -1: none */
     int control_fd; /* what the master says; closed when it is gone: drain then. -1: none */
 };

@@ -14,17 +14,19 @@ declare -A may=(
     [gateway/config]='common protocols'
     [gateway/web]='common'
     [gateway/loop]='common'
+    [gateway/ops]='common'
     [gateway/upstream]='common protocols gateway/config gateway/loop'
     [gateway/response]='common protocols gateway/config gateway/upstream'
     [gateway/pipeline]='common protocols gateway/config gateway/response'
-    [gateway/session]='common protocols gateway/config gateway/loop gateway/pipeline'
-    [gateway/server]='common protocols gateway/config gateway/loop gateway/session gateway/web'
-    [gateway]='common protocols gateway/config gateway/loop gateway/web gateway/upstream gateway/response gateway/pipeline gateway/session gateway/server'
+    [gateway/session]='common protocols gateway/config gateway/loop gateway/ops gateway/pipeline'
+    [gateway/server]='common protocols gateway/config gateway/loop gateway/ops gateway/session gateway/web'
+    [gateway]='common protocols gateway/config gateway/loop gateway/ops gateway/web gateway/upstream gateway/response gateway/pipeline gateway/session gateway/server'
     [loadtest]='common'
 )
 # Room: its headers that others may include, where not all are. What is not named here is the room's own.
 declare -A shows=(
     [gateway/config]='config.h'
+    [gateway/ops]='request.h metrics.h'
     [gateway/web]='web.h'
     [gateway/upstream]='upstream.h'
     [gateway/response]='response.h'

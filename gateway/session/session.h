@@ -5,6 +5,7 @@
 #include "gateway/pipeline/pipeline.h"
 
 struct session;
+struct metrics;
 
 /* What a session or an exchange may ask of the connection that carries it. */
 struct carrier {
@@ -18,6 +19,7 @@ struct session_env {
     struct pipeline *pipeline;
     const struct phase
         *phase; /* not serving: requests that have not begun are refused (server_draining, 503) */
+    struct metrics *metrics; /* NULL: nothing is counted */
 };
 
 /* NULL: no memory. */
