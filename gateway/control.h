@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CONTROL_FDS_MAX = 64, CONTROL_DATA_MAX = 256 };
+enum { CONTROL_FDS_MAX = 65, CONTROL_DATA_MAX = 256 };
 
 enum control_verb {
     CONTROL_COVER,   /* take connections from these listening sockets too: those of slot `slot` */

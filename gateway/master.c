@@ -135,6 +135,11 @@ static void reload(struct master *m)
         LOG_ERROR("reload failed; the former configuration stays generation=%u", m->current->number);
 }
 
+static void learn_endpoint(void *ctx, const char *path)
+{
+    metrics_learn_endpoint(ctx, path);
+}
+
 /* The names that figures may have: before those are forked who tell them. */
 static void learn_names(struct metrics *m, const struct config *cfg)
 {
@@ -145,6 +150,7 @@ static void learn_names(struct metrics *m, const struct config *cfg)
         metrics_learn_route(m, NULL, cfg->providers[i].name);
     for (size_t i = 0; i < cfg->n_keys; i++)
         metrics_learn_principal(m, cfg->keys[i].name);
+    server_each_endpoint(learn_endpoint, m);
 }
 
 static void on_checked(struct master *m, int status)

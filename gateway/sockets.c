@@ -305,20 +305,21 @@ void socket_set_log(struct socket_set *set, const struct config *cfg)
     for (size_t i = 0; i < set->n; i++) {
         struct listen_socket *s = set->items[i];
         const char *tls = cfg->listen[i].tls ? "true" : "false";
+        const char *admin = cfg->listen[i].admin ? "true" : "false";
         char host[INET6_ADDRSTRLEN] = "";
         if (s->logged)
             continue;
         s->logged = true;
         if (s->local) {
-            LOG_INFO("listening address=%s tls=%s", s->name, tls);
+            LOG_INFO("listening address=%s tls=%s admin=%s", s->name, tls, admin);
         } else if (s->address.ss_family == AF_INET) {
             const struct sockaddr_in *in = (const struct sockaddr_in *)&s->address;
             (void)inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
-            LOG_INFO("listening address=%s:%u tls=%s", host, ntohs(in->sin_port), tls);
+            LOG_INFO("listening address=%s:%u tls=%s admin=%s", host, ntohs(in->sin_port), tls, admin);
         } else {
             const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&s->address;
             (void)inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
-            LOG_INFO("listening address=[%s]:%u tls=%s", host, ntohs(in6->sin6_port), tls);
+            LOG_INFO("listening address=[%s]:%u tls=%s admin=%s", host, ntohs(in6->sin6_port), tls, admin);
         }
     }
 }

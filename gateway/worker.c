@@ -77,6 +77,7 @@ static void note_work(struct worker *w)
 static void count_state(const struct worker *w)
 {
     const struct metrics_state now = {.connections = server_connections(w->server),
+                                      .sessions = server_sessions(w->server),
                                       .responses = w->pool.n_live,
                                       .retained = w->pool.n_retained,
                                       .budget_used = w->pool.bytes,

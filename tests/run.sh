@@ -213,6 +213,7 @@ mkdir -p "$logs"
 packages=("${build_packages[@]}" openssl)
 if wants unit || wants lint; then packages+=(clang clang-format clang-tidy); fi
 # Like clang, the name of no version: it brings the runtime that fits, which clang only recommends.
+if wants e2e; then packages+=(prometheus); fi
 if wants fuzz; then packages+=(clang libclang-rt-dev); fi
 if wants browser && [ -z "${CHROMIUM:-}" ]; then packages+=(chromium); fi
 if wants load; then packages+=(python3 python3-venv); fi

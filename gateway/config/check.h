@@ -6,6 +6,8 @@
 #include "gateway/config/yaml_tree.h"
 
 void check_listeners(struct config *cfg, const struct node *root, struct problems *p);
+/* Makes admin.address the last listener. After all that looks at the clients'. */
+void check_admin(struct config *cfg, const struct node *root, struct problems *p);
 void check_origins(struct config *cfg, const struct node *root, struct problems *p);
 void check_limits(struct config *cfg, const struct node *root, struct problems *p);
 void check_providers(struct config *cfg, const struct node *root, struct problems *p);
@@ -15,6 +17,8 @@ void check_models(struct config *cfg, const struct node *root, struct problems *
 void check_user(struct config *cfg, const struct node *root, struct problems *p);
 void check_keys(struct config *cfg, const struct node *root, struct problems *p);
 
+/* Both cannot be listened on. */
+bool check_same_place(const struct config_listener *a, const struct config_listener *b);
 /* The text of a scalar; {NULL,0} when absent or bad. */
 struct bytes check_text(const struct node *map, const char *key);
 /* True when there is no '*', or just one, at the end. */

@@ -114,7 +114,7 @@ static void check_tls(struct config *cfg, struct config_listener *l, const struc
         check_certificate(cfg, &l->certificates[i], n, p);
 }
 
-static bool same_place(const struct config_listener *a, const struct config_listener *b)
+bool check_same_place(const struct config_listener *a, const struct config_listener *b)
 {
     if (a->unix_path && b->unix_path)
         return strcmp(a->unix_path, b->unix_path) == 0;
@@ -156,7 +156,7 @@ static void check_listener(struct config *cfg, size_t i, const struct node *n, s
             "would be without TLS for others than this machine; allowed: tls, a loopback address, or "
             "allow_plaintext: true");
     for (size_t j = 0; j < i; j++)
-        if (same_place(l, &cfg->listen[j]))
+        if (check_same_place(l, &cfg->listen[j]))
             node_problem(p, address, "stands twice, first as listen[%zu]; allowed: once", j);
 }
 

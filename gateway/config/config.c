@@ -39,6 +39,7 @@ static void read_and_check(struct config *c, struct node *root, struct problems 
     check_models(c, root, p);
     check_keys(c, root, p);
     check_user(c, root, p);
+    check_admin(c, root, p);
     fill_in(c);
 }
 

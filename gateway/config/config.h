@@ -27,6 +27,7 @@ struct config_listener {
     bool loopback; /* 127.0.0.0/8, ::1 or a Unix socket */
     bool allow_plaintext;
     bool tls;
+    bool admin; /* what admin.address made: the last one */
     struct config_certificate
         *certificates; /* the first one is for clients that ask for none of the others */
     size_t n_certificates;
@@ -91,8 +92,10 @@ struct config_key {
 struct config {
     struct arena arena;
     const char *file;
-    struct config_listener *listen;
+    struct config_listener *listen; /* the admin's included */
     size_t n_listen;
+    const char *admin_address; /* NULL: none */
+    bool admin_allow_remote;
     bool echo;        /* debug.echo */
     unsigned workers; /* resolved: >= 1 */
     struct log_opts log;

@@ -79,6 +79,10 @@ static const char client_dialects[] =
 /* NOLINTEND(bugprone-macro-parentheses) */
 
 const struct config_keydef config_keys[] = {
+    GROUP("admin", "health and metrics, for those who run it; without it there is no such listener"),
+    STRING("admin.address", CONFIG_STRING, 120, true, AT(config, admin_address),
+           "IPV4:PORT, [IPV6]:PORT or unix:/PATH; it asks nobody for a key"),
+    FLAG("admin.allow_remote", AT(config, admin_allow_remote), "allows an address that is not loopback"),
     GROUP("debug", "for tests of the gateway itself"),
     FLAG("debug.echo", AT(config, echo), "/echo returns every WebSocket message; on loopback listeners only"),
     STRING("group", CONFIG_STRING, 64, false, AT(config, group), "the workers' group; default: the user's"),

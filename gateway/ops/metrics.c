@@ -243,13 +243,26 @@ void metrics_refusal(struct metrics *m, enum refusal why)
     cell_add(&m->own->refusals[why], 1);
 }
 
+static bool serves_with(const struct metrics *m, const struct slot *s)
+{
+    return cell_read(&s->generation) == cell_read(&m->own->generation) && cell_read(&s->serving) != 0;
+}
+
 unsigned metrics_serving(const struct metrics *m)
 {
-    const uint64_t own = cell_read(&m->own->generation);
+    unsigned n = 0;
+    for (unsigned i = 0; i < m->slots; i++)
+        n += serves_with(m, &m->shared->slots[i]);
+    return n;
+}
+
+unsigned metrics_over_budget(const struct metrics *m)
+{
     unsigned n = 0;
     for (unsigned i = 0; i < m->slots; i++) {
         const struct slot *s = &m->shared->slots[i];
-        n += cell_read(&s->generation) == own && cell_read(&s->serving) != 0;
+        n += serves_with(m, s) && cell_read(&s->retained) == 0 &&
+             cell_read(&s->budget_used) >= cell_read(&s->budget_limit);
     }
     return n;
 }

@@ -51,3 +51,5 @@ void metrics_write(const struct metrics *m, struct buf *out);
 
 /* Workers of this one's generation that serve, itself included. */
 unsigned metrics_serving(const struct metrics *m);
+/* Of these, those that shed new requests for want of memory. */
+unsigned metrics_over_budget(const struct metrics *m);

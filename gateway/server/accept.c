@@ -42,15 +42,26 @@ static void note_refusal(struct server *s, struct bytes address, const char *key
     LOG_WARN("connection refused key=limits.%s address=%s suppressed=%u", key, text, suppressed);
 }
 
+/* Who looks after the gateway gets in when strangers have filled it. */
+static enum door_verdict enter(struct listener *l, struct bytes address, uint8_t *ret_held,
+                               const char **ret_key)
+{
+    const struct server *s = l->server;
+    if (!l->cfg->admin)
+        return door_enter(s->o.door, s->o.door_slot, address, l->cfg->tls, server_now(s), ret_held, ret_key);
+    *ret_held = 0;
+    *ret_key = NULL;
+    return s->n_admin < ADMIN_MAX ? DOOR_OPEN : DOOR_CUT;
+}
+
 static void take(struct listener *l, int fd, struct bytes address)
 {
     static const unsigned statuses[] = {[DOOR_OPEN] = 0, [DOOR_ADDRESS] = 429, [DOOR_FULL] = 503};
     struct server *s = l->server;
     uint8_t held;
     const char *key;
-    enum door_verdict verdict =
-        door_enter(s->o.door, s->o.door_slot, address, l->cfg->tls, server_now(s), &held, &key);
-    if (verdict != DOOR_OPEN)
+    enum door_verdict verdict = enter(l, address, &held, &key);
+    if (verdict != DOOR_OPEN && key)
         note_refusal(s, address, key);
     bool told = verdict == DOOR_OPEN || (verdict != DOOR_CUT && s->n_refused < REFUSED_MAX);
     struct conn *c = told ? conn_new(l, address, statuses[verdict], held) : NULL;

@@ -46,6 +46,7 @@ struct conn *conn_new(struct listener *l, struct bytes address, unsigned refusal
         memcpy(c->address, address.data, address.len);
     list_append(&s->conns, &c->all_);
     s->n_conns++;
+    s->n_admin += l->cfg->admin;
     s->n_refused += refusal != 0;
     return c;
 }
@@ -280,6 +281,8 @@ void conn_closed(struct conn *c)
     list_remove(&c->all_);
     list_append(&s->gone, &c->fate_);
     s->n_conns--;
+    s->n_sessions -= c->ws != NULL;
+    s->n_admin -= c->listener->cfg->admin;
     if (c->refusal != 0)
         s->n_refused--;
     leave(c, DOOR_SESSION | DOOR_STRANGER | DOOR_HANDSHAKE);

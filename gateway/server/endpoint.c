@@ -48,6 +48,13 @@ static const char *path_of(const struct endpoint *e)
     return e->path || !e->dialect ? e->path : e->dialect->endpoint;
 }
 
+void server_each_endpoint(void (*see)(void *ctx, const char *path), void *ctx)
+{
+    for (const struct endpoint *e = client_endpoints; path_of(e); e++)
+        if (e->dialect || (e->websocket && !e->for_tests))
+            see(ctx, path_of(e));
+}
+
 /* *ret_name: what lies below. */
 static bool is_at(const struct endpoint *e, struct bytes path, struct bytes *ret_name)
 {

@@ -9,15 +9,17 @@ struct endpoint {
     const char *path;              /* ends in '/': whatever name lies below it; NULL: the dialect's own */
     const struct dialect *dialect; /* POST: a request in its words */
     const struct ws_endpoint *websocket; /* GET with an upgrade */
-    /* GET and HEAD: appends the body, JSON, of a 200; or sets *ret_error. `name` is what lies below the path.
+    /* GET and HEAD: appends the body of a 200; or sets *ret_error. `name` is what lies below the path.
      */
     enum err (*get)(const struct conn *c, struct bytes name, struct buf *out, struct api_error *ret_error);
-    bool open_to_all; /* get: asks for no key */
-    bool for_tests;   /* there with debug.echo, on loopback listeners */
+    const char *content_type; /* get: of the body; NULL: JSON */
+    bool open_to_all;         /* get: asks for no key */
+    bool for_tests;           /* there with debug.echo, on loopback listeners */
 };
 
-/* Ends with a row without path and dialect. */
+/* Each ends with a row without path and dialect. */
 extern const struct endpoint client_endpoints[];
+extern const struct endpoint admin_endpoints[]; /* admin.c */
 
 enum { ENDPOINT_ALLOW_MAX = 40, ENDPOINT_HINT_MAX = 300 };
 

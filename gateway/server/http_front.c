@@ -315,7 +315,7 @@ void front_head(struct conn *c, const struct http1_request *req)
     const bool origin_ok = cors_origin(c, req);
     const bool tests = c->server->cfg->echo && c->listener->cfg->loopback;
     const bool found = endpoint_find(c->listener->endpoints, req->path, tests, &at);
-    h->asset = found ? NULL : web_find(req->path);
+    h->asset = found || c->listener->cfg->admin ? NULL : web_find(req->path);
     if (found)
         head_of_endpoint(c, req, &at, origin_ok);
     else if (h->asset)
@@ -369,7 +369,10 @@ void front_body(struct conn *c, struct bytes body)
     } else if (h->endpoint->dialect) {
         start_exchange(c, body);
         return;
-    } else if (!get(c)) {
+    } else if (get(c)) {
+        if (h->endpoint->content_type)
+            a.content_type = h->endpoint->content_type;
+    } else {
         return;
     }
     http_answer_send(c, &a);

@@ -73,7 +73,7 @@ static struct server *alloc_server(const struct server_opts *o)
         s->listeners[i].server = s;
         s->listeners[i].cfg = &o->cfg->listen[i];
         s->listeners[i].fd = o->listen_fds[i];
-        s->listeners[i].endpoints = client_endpoints;
+        s->listeners[i].endpoints = o->cfg->listen[i].admin ? admin_endpoints : client_endpoints;
         s->listeners[i].ops = o->cfg->listen[i].tls ? &link_tls : &link_plain;
     }
     list_init(&s->acceptors);
@@ -139,6 +139,11 @@ void server_drain(struct server *s, uint64_t deadline_ms)
     accept_stop(s);
     LIST_EACH(&s->conns, node)
     conn_drain(CONTAINER_OF(node, struct conn, all_));
+}
+
+size_t server_sessions(const struct server *s)
+{
+    return s->n_sessions;
 }
 
 size_t server_connections(const struct server *s)

@@ -39,8 +39,11 @@ void server_flush_crowd(struct server *s);
 /* Connections that a worker may have with the descriptors that the system allows it now, when those that
  * providers need are left to them. */
 uint64_t server_room(const struct config *cfg);
-/* Connections still open. */
+/* Connections still open; WebSockets of these. */
 size_t server_connections(const struct server *s);
+size_t server_sessions(const struct server *s);
+/* `see` each path that has requests for an answer, for the names of figures. */
+void server_each_endpoint(void (*see)(void *ctx, const char *path), void *ctx);
 /* PHASE_CLOSING has been entered: closes everything that is left (1012): every session and exchange is gone
  * when it returns; the sockets, and libwebsockets' context, go in the next turns, with PHASE_CLOSED at their
  * end: run the loop until it is empty, then server_free. */

@@ -17,6 +17,7 @@ enum {
     OUT_KEEP = 256 * 1024,      /* the shared output buffer is given back when it has grown past this */
     HELD_MAX = 64 * 1024,       /* of pipelined requests, while one is being answered */
     CONTROL_MAX = 16 * 1024,    /* of pongs that wait for a slow socket */
+    ADMIN_MAX = 64,             /* connections of the admin listener, which no other ceiling counts */
     REFUSED_MAX = 64,           /* connections past the caps that are kept long enough to be told so */
     ACCEPT_BURST = 64,          /* accepted a listener, a loop turn */
     ACCEPT_PAUSE_MS = 100,      /* when the process is out of descriptors */
@@ -66,6 +67,8 @@ struct server {
     struct list doomed; /* to be closed at the end of the turn */
     struct list gone;   /* socket closed: to be freed at the beginning of the next */
     size_t n_conns;
+    size_t n_sessions;
+    unsigned n_admin;                     /* connections of the admin listener */
     unsigned conn_number, session_number; /* the last one's, for the log */
     uint64_t room;                        /* for so many there are descriptors */
     unsigned n_marked;                    /* put into `dirty` since the last flush */

@@ -38,6 +38,7 @@ enum err ws_open(struct conn *c, const struct ws_endpoint *e, const struct confi
         return ERR_NOMEM;
     }
     c->ids.session = ++c->server->session_number;
+    c->server->n_sessions++;
     c->ws = w;
     return ERR_OK;
 }

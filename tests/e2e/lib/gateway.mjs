@@ -207,7 +207,7 @@ class Gateway {
         const lines = (this.#partial + chunk).split('\n');
         this.#partial = lines.pop();
         for (const line of lines) {
-            const { msg, address, tls } = logFields(line);
+            const { msg, address, tls, admin } = logFields(line);
             if (msg !== 'listening' || !address) continue;
             const port = /:(\d+)$/.exec(address);
             const entry = {
@@ -215,6 +215,7 @@ class Gateway {
                 host: address.replace(/:\d+$/, ''),
                 port: port ? Number(port[1]) : undefined,
                 tls: tls === 'true',
+                admin: admin === 'true',
             };
             if (!this.listening.some((l) => l.address === entry.address)) this.listening.push(entry);
         }
@@ -272,7 +273,8 @@ class Gateway {
     get ports() {
         return {
             https: this.listening.find((l) => l.tls && l.port)?.port,
-            http: this.listening.find((l) => !l.tls && l.port)?.port,
+            http: this.listening.find((l) => !l.tls && !l.admin && l.port)?.port,
+            admin: this.listening.find((l) => l.admin)?.port,
         };
     }
 

@@ -10,13 +10,21 @@ struct rule {
 #define HASH "hmac-sha256:00112233aabb:000102030405060708090a0b0c0d0e0f:"
 #define HEX64 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 #define TOP                                                                                                  \
-    "debug, group, keys, limits, listen, log, models, origins, providers, sandbox, timeouts, user, workers"
+    "admin, debug, group, keys, limits, listen, log, models, origins, providers, sandbox, timeouts, user, "  \
+    "workers"
 
 static const struct rule rules[] = {
     /* Unknown, missing, twice. */
     {"workers: 2", "wrokers: 2",
      "t.yaml:3: wrokers: unknown key, did you mean workers?; allowed here: " TOP "\n"},
-    {"workers: 2", "admin: {}", "t.yaml:3: admin: unknown key; allowed here: " TOP "\n"},
+    {"workers: 2", "admin: {}",
+     "t.yaml:3: admin.address: is missing; allowed: a string from 1 to 120 bytes long\n"},
+    {"workers: 2", "admin: {address: 0.0.0.0:9090}",
+     "t.yaml:3: admin.address: would show everybody what goes on here; allowed: a loopback address, "
+     "unix:/PATH, or allow_remote: true\n"},
+    {"workers: 2", "admin: {address: localhost}", "t.yaml:3: admin.address: %"},
+    {"workers: 2", "admin: {address: 127.0.0.1:8080}",
+     "t.yaml:3: admin.address: is listen[0] already; allowed: one of its own\n"},
     {"workers: 2", "store: {kind: local}", "t.yaml:3: store: unknown key; allowed here: " TOP "\n"},
     {"workers: 2", "user: no-such-user-here\ngroup: no-such-group-here",
      "t.yaml:3: user: no user of this machine is called 'no-such-user-here'; allowed: one that is\n"

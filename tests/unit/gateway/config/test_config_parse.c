@@ -72,7 +72,8 @@ static const char full[] =
     "  - {address: \"[2001:db8::1]:80\", allow_plaintext: true}\n"
     "  - address: unix:/run/sluice.sock\n"
     "debug: {echo: true}\n"
-    "log: {level: debug}\n"
+    "log: {level: debug, format: json, max_unwritten_bytes: 64KiB}\n"
+    "admin: {address: \"0.0.0.0:9090\", allow_remote: true}\n"
     "workers: 7\n"
     "origins: [\"https://chat.example.com\", \"http://localhost:3000\"]\n"
     "providers:\n"
@@ -118,7 +119,7 @@ static void write_file(const char *name, const char *text)
 
 static void check_listeners_of_full(const struct config *c)
 {
-    ck_assert_uint_eq(c->n_listen, 6);
+    ck_assert_uint_eq(c->n_listen, 7);
     const struct config_listener *l = c->listen;
     ck_assert(l[0].tls && !l[0].loopback);
     ck_assert_str_eq(l[0].address, "0.0.0.0:8443");
@@ -181,6 +182,11 @@ START_TEST(a_file_like_the_example)
     check_routes_of_full(c);
     ck_assert(c->echo);
     ck_assert_uint_eq(c->workers, 7);
+    ck_assert(c->listen[c->n_listen - 1].admin);
+    ck_assert_uint_eq(c->listen[c->n_listen - 1].port, 9090);
+    ck_assert(!c->listen[0].admin);
+    ck_assert_int_eq(c->log.format, LOG_FORMAT_JSON);
+    ck_assert_uint_eq(c->log.max_unwritten, 65536);
     ck_assert_int_eq(c->log.level, LOG_LEVEL_DEBUG);
     ck_assert_uint_eq(c->n_origins, 2);
     ck_assert_str_eq(c->origins[1], "http://localhost:3000");
