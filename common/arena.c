@@ -30,6 +30,13 @@ void arena_init(struct arena *a, size_t max)
     *a = (struct arena){.max = max};
 }
 
+void arena_wipe(struct arena *a)
+{
+    for (struct arena_block *b = a->head; b; b = b->next)
+        explicit_bzero(b->data, b->size);
+    arena_free(a);
+}
+
 void arena_free(struct arena *a)
 {
     if (!a)

@@ -10,6 +10,8 @@ struct arena {
 
 void arena_init(struct arena *a, size_t max);
 void arena_free(struct arena *a);
+/* The same, and what was in it is written over. */
+void arena_wipe(struct arena *a);
 /* Zeroed, aligned to max_align_t; NULL when `max` is met or the allocator fails. */
 void *arena_alloc(struct arena *a, size_t size);
 /* A zeroed array; NULL also when n * size overflows. */

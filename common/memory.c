@@ -22,6 +22,30 @@ void memory_tune(void)
     (void)mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
 }
 
+void memory_scrub_begin(void)
+{
+    (void)mallopt(M_PERTURB, 0x5A);
+}
+
+/* malloc keeps the last few of each small size at hand and does not write over those: they are taken once,
+ * and so written over. */
+void memory_scrub_end(void)
+{
+    enum { SIZE_MAX_KEPT = 1032, STEP = 16, KEPT = 7 };
+    void *kept[SIZE_MAX_KEPT / STEP + 1][KEPT];
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+        for (size_t j = 0; j < KEPT; j++) {
+            const size_t size = i * STEP + STEP / 2;
+            kept[i][j] = malloc(size);
+            if (kept[i][j])
+                explicit_bzero(kept[i][j], size);
+        }
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+        for (size_t j = 0; j < KEPT; j++)
+            free(kept[i][j]);
+    (void)mallopt(M_PERTURB, 0);
+}
+
 struct ranges {
     uintptr_t page;
     size_t n;

@@ -59,6 +59,7 @@ static _Noreturn void run_worker(const struct forker *f, const struct worker_pla
         keep[n + 1] = control_fd;
         process_close_others(keep, n + 2);
         f->forget(f->master, p.cfg);
+        config_forget_environment();
         door_set_limits(door, p.cfg);
         metrics_attach(metrics, p.column, p.generation);
         const struct worker_opts o = {.cfg = p.cfg,

@@ -14,6 +14,10 @@ void check_providers(struct config *cfg, const struct node *root, struct problem
 /* After check_providers. */
 void check_models(struct config *cfg, const struct node *root, struct problems *p);
 /* After check_listeners. */
+/* The file that `map` names as `key`, read into `ret`: what it is (a relative path begins at the
+ * configuration's directory), or NULL with the problem told. `what`: "a PEM file". */
+const char *check_file(struct config *cfg, const struct node *map, const char *key, const char *what,
+                       struct secret *ret, struct problems *p);
 void check_user(struct config *cfg, const struct node *root, struct problems *p);
 void check_keys(struct config *cfg, const struct node *root, struct problems *p);
 

@@ -3,10 +3,11 @@
 #include "gateway/config/url.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PEM_MAX = 256 * 1024 };
+enum { SECRET_FILE_MAX = 256 * 1024 };
 
 struct bytes check_text(const struct node *map, const char *key)
 {
@@ -46,21 +47,23 @@ static enum err read_all(int fd, struct buf *out)
 static void warn_of_readers(const char *file, const struct stat *st)
 {
     if (st->st_mode & S_IROTH)
-        LOG_WARN("a private key can be read by every user of this machine; chmod o-r it file=%s", file);
+        LOG_WARN("a file with a secret can be read by every user of this machine; chmod o-r it file=%s",
+                 file);
 }
 
-static void read_pem(const struct node *n, const char *file, bool private, struct secret *ret,
-                     struct problems *p)
+static void read_secret(const struct node *n, const char *file, const char *what, bool private,
+                        struct secret *ret, struct problems *p)
 {
-    static const char way_out[] = "a PEM file that this user can read";
+    char way_out[64];
     struct stat st;
     struct buf text;
+    (void)snprintf(way_out, sizeof(way_out), "%s that this user can read", what);
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         node_problem(p, n, "%s cannot be read: %s; allowed: %s", file, strerror(errno), way_out);
         return;
     }
-    buf_init(&text, PEM_MAX);
+    buf_init(&text, SECRET_FILE_MAX);
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         node_problem(p, n, "%s is not a regular file; allowed: %s", file, way_out);
     else if (read_all(fd, &text) != ERR_OK || secret_set(ret, buf_bytes(&text)) != ERR_OK)
@@ -74,8 +77,8 @@ static void read_pem(const struct node *n, const char *file, bool private, struc
 }
 
 /* A relative path begins at the configuration's directory. */
-static const char *file_path(struct config *cfg, const struct node *map, const char *key, struct secret *ret,
-                             struct problems *p)
+const char *check_file(struct config *cfg, const struct node *map, const char *key, const char *what,
+                       struct secret *ret, struct problems *p)
 {
     struct bytes text = check_text(map, key);
     if (text.len == 0)
@@ -84,7 +87,7 @@ static const char *file_path(struct config *cfg, const struct node *map, const c
     int dir = slash && text.data[0] != '/' ? (int)(slash + 1 - cfg->file) : 0;
     const char *path = arena_printf(&cfg->arena, "%.*s%.*s", dir, cfg->file, BYTES_FMT(text));
     if (path)
-        read_pem(node_get(map, key), path, strcmp(key, "key") == 0, ret, p);
+        read_secret(node_get(map, key), path, what, strcmp(key, "certificate") != 0, ret, p);
     else
         node_problem(p, map, "out of memory");
     return path;
@@ -93,8 +96,8 @@ static const char *file_path(struct config *cfg, const struct node *map, const c
 static void check_certificate(struct config *cfg, struct config_certificate *c, const struct node *map,
                               struct problems *p)
 {
-    c->certificate = file_path(cfg, map, "certificate", &c->chain, p);
-    c->key = file_path(cfg, map, "key", &c->private_key, p);
+    c->certificate = check_file(cfg, map, "certificate", "a PEM file", &c->chain, p);
+    c->key = check_file(cfg, map, "key", "a PEM file", &c->private_key, p);
 }
 
 static void check_tls(struct config *cfg, struct config_listener *l, const struct node *tls,

@@ -41,11 +41,32 @@ static void check_base_url(struct config *cfg, struct config_provider *v, const 
         node_problem(p, url, "out of memory");
 }
 
+/* A key from a file: what stands in it, but for white space behind. */
+static void check_key_file(struct config *cfg, struct config_provider *v, const struct node *n,
+                           struct problems *p)
+{
+    struct secret file = {NULL, 0};
+    const struct node *place = node_get(n, "api_key_file");
+    if (!place)
+        return;
+    if (node_get(n, "api_key"))
+        node_problem(p, place, "stands beside api_key; allowed: one of them");
+    if (!check_file(cfg, n, "api_key_file", "a file", &file, p) || !secret_is_set(&file))
+        return;
+    struct bytes text = secret_reveal(&file);
+    while (text.len > 0 && strchr(" \t\r\n", text.data[text.len - 1]))
+        text.len--;
+    if (secret_set(&v->api_key, text) != ERR_OK)
+        node_problem(p, place, "holds no key; allowed: a file with one line");
+    secret_free(&file);
+}
+
 static void check_provider(struct config *cfg, struct config_provider *v, const struct node *n,
                            struct problems *p)
 {
     static const char *const not_for_demo[] = {"base_url",
                                                "api_key",
+                                               "api_key_file",
                                                "allow_plaintext",
                                                "max_connections",
                                                "max_http2_connections",
@@ -55,6 +76,7 @@ static void check_provider(struct config *cfg, struct config_provider *v, const 
     if (!v->demo) {
         v->dialect = dialect_find(dialect);
         check_base_url(cfg, v, n, p);
+        check_key_file(cfg, v, n, p);
         if (v->dialect && !node_get(n, "base_url"))
             problem_at(p, n->line, n->path, "base_url is missing; allowed: https://HOST[:PORT][/PATH]");
         return;

@@ -1,5 +1,7 @@
 #include "gateway/config/config.h"
+#include "common/memory.h"
 #include "gateway/config/check.h"
+#include "gateway/config/interpolate.h"
 #include "gateway/config/read.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -65,7 +67,7 @@ enum err config_parse(const char *name, struct bytes yaml, struct buf *report, s
     }
     if (e == ERR_OK)
         read_and_check(c, root, &p);
-    arena_free(&tree);
+    arena_wipe(&tree);
     if (e == ERR_OK && p.n > 0)
         e = ERR_INVALID;
     if (e != ERR_OK) {
@@ -102,6 +104,7 @@ enum err config_load(const char *file, struct buf *report, struct config **ret)
     struct buf text;
     buf_init(&text, FILE_MAX + 8192);
     enum err e = ERR_IO;
+    memory_scrub_begin();
     int fd = open(file, O_RDONLY | O_CLOEXEC);
     if (fd >= 0)
         e = read_file(fd, &text);
@@ -111,8 +114,16 @@ enum err config_load(const char *file, struct buf *report, struct config **ret)
         (void)close(fd);
     if (e == ERR_OK)
         e = config_parse(file, buf_bytes(&text), report, ret);
+    if (text.len > 0)
+        secret_wipe(text.data, text.len);
     buf_free(&text);
+    memory_scrub_end();
     return e;
+}
+
+void config_forget_environment(void)
+{
+    environment_forget();
 }
 
 void config_free(struct config *c)

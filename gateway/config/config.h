@@ -159,6 +159,8 @@ enum err config_load(const char *file, struct buf *report, struct config **ret) 
 /* The same from text (tests, embedded defaults); `name` stands for the file in messages. */
 enum err config_parse(const char *name, struct bytes yaml, struct buf *report, struct config **ret) MUST_USE;
 void config_free(struct config *c);
+/* In a process that reads no configuration any more: forgets the secrets that came from the environment. */
+void config_forget_environment(void);
 /* The table of all keys, for --help: aligned text. */
 void config_describe(struct buf *out);
 

@@ -195,6 +195,9 @@ const struct config_keydef config_keys[] = {
     FLAG("providers[].allow_plaintext", AT(config_provider, allow_plaintext), "allows an http:// base_url"),
     STRING("providers[].api_key", CONFIG_SECRET, 4096, false, AT(config_provider, api_key),
            "sent as the dialect wants it, such as Authorization: Bearer"),
+    STRING(
+        "providers[].api_key_file", CONFIG_STRING, 4096, false, NOWHERE,
+        "instead of api_key: a file that holds it, a line end apart; as systemd's LoadCredential makes it"),
     STRING("providers[].base_url", CONFIG_STRING, 1024, false, NOWHERE,
            "https://HOST[:PORT][/PATH]; not for demo"),
     {.path = "providers[].dialect",

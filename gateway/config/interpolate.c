@@ -1,5 +1,6 @@
 #include "gateway/config/interpolate.h"
 #include "common/buf.h"
+#include "common/secret.h"
 #include <stdlib.h>
 
 enum { NAME_MAX_LEN = 255 };
@@ -39,14 +40,75 @@ static bool parse_variable(struct bytes s, struct variable *ret)
     return true;
 }
 
+/* What environment_hide took. One a process, as the environment is. */
+static struct hidden {
+    char name[NAME_MAX_LEN + 1];
+    struct secret value;
+    struct hidden *next;
+} * hidden;
+
+static struct bytes find_value(const char *name)
+{
+    const char *value = getenv(name);
+    if (value)
+        return bytes_cstr(value);
+    for (const struct hidden *h = hidden; h; h = h->next)
+        if (strcmp(h->name, name) == 0)
+            return secret_reveal(&h->value);
+    return bytes_of(NULL, 0);
+}
+
+static enum err hide(struct bytes name)
+{
+    struct hidden *h = calloc(1, sizeof(*h));
+    if (!h)
+        return ERR_NOMEM;
+    memcpy(h->name, name.data, name.len);
+    /* The one added last counts. */
+    char *value = getenv(h->name);
+    if (!value || secret_set(&h->value, bytes_cstr(value)) != ERR_OK) {
+        free(h); /* its default was taken, it is empty, or it was hidden before */
+        return ERR_OK;
+    }
+    secret_wipe(value, strlen(value));
+    (void)unsetenv(h->name);
+    h->next = hidden;
+    hidden = h;
+    return ERR_OK;
+}
+
+enum err environment_hide(struct bytes s)
+{
+    struct variable v;
+    enum err e = ERR_OK;
+    while (s.len > 0 && e == ERR_OK) {
+        const size_t skip = bytes_starts(s, BYTES("$$")) ? 2 : 1;
+        const bool is = bytes_starts(s, BYTES("${")) && parse_variable(s, &v);
+        if (is)
+            e = hide(v.name);
+        s = bytes_skip(s, is ? v.len : skip);
+    }
+    return e;
+}
+
+void environment_forget(void)
+{
+    while (hidden) {
+        struct hidden *h = hidden;
+        hidden = h->next;
+        secret_free(&h->value);
+        free(h);
+    }
+}
+
 static enum err append_variable(struct buf *out, const struct variable *v)
 {
     char name[NAME_MAX_LEN + 1];
     memcpy(name, v->name.data, v->name.len);
     name[v->name.len] = '\0';
-    const char *value = getenv(name);
-    if (value)
-        return buf_append_bytes(out, bytes_cstr(value));
+    const struct bytes value = find_value(name);
+    if (value.data)
+        return buf_append_bytes(out, value);
     return v->has_preset ? buf_append_bytes(out, v->preset) : ERR_NOT_FOUND;
 }
 
@@ -84,6 +146,8 @@ enum err interpolate(struct bytes s, struct arena *a, struct interpolation *ret)
     enum err e = expand(&out, s, &i);
     if (e == ERR_OK && !arena_dup(a, buf_bytes(&out), &i.text))
         e = ERR_NOMEM;
+    if (out.len > 0)
+        secret_wipe(out.data, out.len);
     buf_free(&out);
     *ret = i;
     return e;

@@ -1,4 +1,5 @@
 #include "gateway/config/read.h"
+#include "gateway/config/interpolate.h"
 #include "gateway/config/suggest.h"
 #include "gateway/config/value.h"
 #include <stdio.h>
@@ -234,8 +235,12 @@ static void read_value(struct reader *r, struct node *n, const struct config_key
     case CONFIG_STRINGS:
         read_strings(r, n, d, record);
         break;
-    case CONFIG_STRING:
     case CONFIG_SECRET:
+        if (n->interpolated && environment_hide(n->written) != ERR_OK)
+            no_memory(r, n);
+        read_string(r, n, d, record);
+        break;
+    case CONFIG_STRING:
         read_string(r, n, d, record);
         break;
     default:

@@ -1,6 +1,8 @@
 // A worker gone wrong: what it can do to the master, to its siblings and to the machine.
 import assert from 'node:assert/strict';
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { describe, it } from 'node:test';
@@ -71,6 +73,68 @@ describe('a worker that writes over all that is shared', () => {
             await gw.stop();
         });
     }
+});
+
+/** How often each text stands in the process's writable memory: what a core file would have. */
+function countInMemory(pid, texts) {
+    const counts = texts.map(() => 0);
+    const mem = openSync(`/proc/${pid}/mem`, 'r');
+    for (const line of readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n')) {
+        const m = /^([0-9a-f]+)-([0-9a-f]+) rw-p /.exec(line);
+        if (!m) continue;
+        const [from, to] = [Number.parseInt(m[1], 16), Number.parseInt(m[2], 16)];
+        const piece = Buffer.alloc(to - from);
+        try {
+            readSync(mem, piece, 0, piece.length, from);
+        } catch {
+            continue; // [vvar] and the like
+        }
+        texts.forEach((text, i) => {
+            for (let at = piece.indexOf(text); at >= 0; at = piece.indexOf(text, at + 1)) counts[i]++;
+        });
+    }
+    closeSync(mem);
+    return counts;
+}
+
+describe('secrets', () => {
+    it('stand once where they are needed, and nowhere else in memory or in the environment', async (t) => {
+        if (process.getuid() !== 0 || /asan/.test(binary())) {
+            t.skip('needs root, and an allocator that writes over what is freed');
+            return;
+        }
+        const dir = await mkdtemp(path.join(tmpdir(), 'sluice-secrets-'));
+        const written = `sk-canary-written-${'w'.repeat(24)}-${randomBytes(4).toString('hex')}`;
+        const fromEnv = `sk-canary-env-${'e'.repeat(24)}-${randomBytes(4).toString('hex')}`;
+        const fromFile = `sk-canary-file-${'f'.repeat(24)}-${randomBytes(4).toString('hex')}`;
+        writeFileSync(path.join(dir, 'key'), `${fromFile}\n`, { mode: 0o600 });
+        const provider = (name, key) => ({ name, dialect: 'chat_completions', base_url: 'https://127.0.0.1:1/v1', ...key });
+        const gw = await startGateway({
+            config: {
+                workers: 1,
+                providers: [
+                    { name: 'demo', dialect: 'demo' },
+                    provider('one', { api_key: written }),
+                    provider('two', { api_key: '${CANARY_KEY}' }),
+                    provider('three', { api_key_file: path.join(dir, 'key') }),
+                ],
+            },
+            env: { CANARY_KEY: fromEnv },
+        });
+        const canaries = [written, fromEnv, fromFile];
+        for (let round = 0; round < 2; round++) {
+            // The master's own, and what it reads a variable from again at a reload.
+            assert.deepEqual(countInMemory(gw.pid, canaries), [1, 2, 1], 'master');
+            assert.deepEqual(countInMemory(gw.workerPids()[0], canaries), [1, 1, 1], 'worker');
+            for (const pid of [gw.pid, ...gw.workerPids()])
+                assert.doesNotMatch(readFileSync(`/proc/${pid}/environ`, 'utf8'), /sk-canary/);
+            const since = gw.mark();
+            assert.match((await gw.reload())[0], /serving/);
+            await gw.waitLog(/worker ended/, { since }); // the former configuration goes with it
+        }
+        await gw.stop();
+        await rm(dir, { recursive: true });
+    });
 });
 
 describe('a worker that was taken over', () => {

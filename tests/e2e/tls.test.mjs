@@ -238,7 +238,7 @@ describe('certificates', () => {
         await chmod(one.key, 0o644);
         const mark = gw.mark();
         assert.match((await gw.reload())[0], /serving/);
-        assert.match(gw.logs.slice(mark), /a private key can be read by every user of this machine.* file=.*one\.example\.key/);
+        assert.match(gw.logs.slice(mark), /a file with a secret can be read by every user of this machine.* file=.*one\.example\.key/);
         const s = tls.connect({ host: '127.0.0.1', port: gw.listening[0].port, servername: 'one.example', rejectUnauthorized: false });
         await new Promise((resolve) => s.once('secureConnect', resolve));
         assert.notEqual(s.getPeerCertificate().fingerprint256, before);

@@ -40,7 +40,8 @@ static const struct rule rules[] = {
      "t.yaml:3: listen[0].adress: unknown key, did you mean address?; allowed here: address, "
      "allow_plaintext, mode, tls\n"},
     {"    dialect: demo\n", "    dialect: demo\n    kind: x\n",
-     "t.yaml:7: providers[0].kind: unknown key; allowed here: allow_plaintext, api_key, base_url, dialect, "
+     "t.yaml:7: providers[0].kind: unknown key; allowed here: allow_plaintext, api_key, api_key_file, "
+     "base_url, dialect, "
      "max_connections, max_http2_connections, max_idle_connections, name\n"},
     {"model: quick", "model: quick\n        wieght: 2",
      "t.yaml:12: models[0].targets[0].wieght: unknown key, did you mean weight?; allowed here: model, "
