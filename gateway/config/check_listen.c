@@ -1,6 +1,7 @@
 #include "gateway/config/address.h"
 #include "gateway/config/check.h"
 #include "gateway/config/url.h"
+#include "protocols/http1/http1_host.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -186,6 +187,23 @@ void check_origins(struct config *cfg, const struct node *root, struct problems 
         const char *wrong = url_check_origin(bytes_cstr(cfg->origins[i]));
         if (wrong)
             node_problem(p, n, "%s; allowed: SCHEME://HOST[:PORT] in lower case, as browsers send it", wrong);
+    }
+}
+
+void check_hosts(struct config *cfg, const struct node *root, struct problems *p)
+{
+    const struct node *list = node_get(root, "hosts");
+    const struct node *n = list ? list->first : NULL;
+    for (size_t i = 0; i < cfg->n_hosts && n; i++, n = n->next) {
+        struct http1_host host;
+        if (!cfg->hosts[i])
+            continue;
+        const struct bytes text = bytes_cstr(cfg->hosts[i]);
+        if (!http1_host_parse(text, &host) || host.name.len != text.len || memchr(text.data, '*', text.len))
+            node_problem(
+                p, n,
+                "is no name of a host; allowed: a name such as gateway.example.com, without scheme, port "
+                "and *");
     }
 }
 

@@ -108,6 +108,8 @@ struct config {
     } sandbox;
     const char **origins;
     size_t n_origins;
+    const char **hosts; /* lower case */
+    size_t n_hosts;
     struct config_provider *providers;
     size_t n_providers;
     struct config_model *models;

@@ -86,6 +86,10 @@ const struct config_keydef config_keys[] = {
     GROUP("debug", "for tests of the gateway itself"),
     FLAG("debug.echo", AT(config, echo), "/echo returns every WebSocket message; on loopback listeners only"),
     STRING("group", CONFIG_STRING, 64, false, AT(config, group), "the workers' group; default: the user's"),
+    LIST("hosts", CONFIG_STRINGS, 0, 1000, false, LIST_AT(config, hosts, n_hosts),
+         "names that requests may address this server by, beside numeric addresses; none: any, on a loopback "
+         "address "
+         "localhost alone"),
     LIST("keys", CONFIG_MAPS, 1, 10000, true, LIST_AT(config, keys, n_keys), "who may ask: API keys"),
     STRING("keys[].hash", CONFIG_SECRET, 200, false, NOWHERE,
            "the key's hash, as `sluice key new` prints it"),

@@ -46,11 +46,8 @@ enum err pipeline_authenticate(const struct pipeline *p, struct bytes token, boo
     return ERR_INVALID;
 }
 
-bool pipeline_origin_allowed(const struct pipeline *p, struct bytes origin, struct bytes host, bool tls)
+bool pipeline_origin_listed(const struct pipeline *p, struct bytes origin)
 {
-    struct bytes scheme = tls ? BYTES("https://") : BYTES("http://");
-    if (bytes_starts(origin, scheme) && host.len > 0 && bytes_eq_nocase(bytes_skip(origin, scheme.len), host))
-        return true;
     for (size_t i = 0; i < p->cfg->n_origins; i++)
         if (bytes_is(origin, p->cfg->origins[i]))
             return true;

@@ -55,8 +55,8 @@ void call_free(struct call *c); /* NULL-safe; drops call->response too if it is 
  * invalid_api_key. */
 enum err pipeline_authenticate(const struct pipeline *p, struct bytes token, bool loopback,
                                const struct config_key **ret_key, struct api_error *ret_error) MUST_USE;
-/* A browser's Origin: same scheme and host as the request, or on the exact-match list. */
-bool pipeline_origin_allowed(const struct pipeline *p, struct bytes origin, struct bytes host, bool tls);
+/* A browser's Origin is on the exact-match list. */
+bool pipeline_origin_listed(const struct pipeline *p, struct bytes origin);
 /* The body of GET /v1/models for this key, and of GET /v1/models/ID: what it may ask for of what is
  * configured, by name. A pattern is listed as it stands, or as the key has it where that says more. */
 void pipeline_models(const struct pipeline *p, const struct config_key *key, struct buf *out);

@@ -12,6 +12,19 @@ static const char known_headers[] =
     "x-stainless-package-version, x-stainless-retry-count, x-stainless-runtime, x-stainless-runtime-version, "
     "x-stainless-timeout, x-stainless-helper-method";
 
+/* As browsers write it: SCHEME://HOST[:PORT], the port only where it is not the scheme's own; a Host may name
+ * that, too. */
+static bool same_origin(const struct conn *c, struct bytes origin, const struct http1_host *host)
+{
+    const struct bytes scheme = c->tls ? BYTES("https://") : BYTES("http://");
+    const uint16_t own = c->tls ? 443 : 80;
+    struct http1_host from;
+    if (!bytes_starts(origin, scheme) || !http1_host_parse(bytes_skip(origin, scheme.len), &from))
+        return false;
+    return from.name.len > 0 && bytes_eq_nocase(from.name, host->name) &&
+           (from.port ? from.port : own) == (host->port ? host->port : own);
+}
+
 bool cors_origin(struct conn *c, const struct http1_request *req)
 {
     struct http_conn *h = c->http;
@@ -21,7 +34,7 @@ bool cors_origin(struct conn *c, const struct http1_request *req)
         return true;
     buf_append_bytes(&h->headers, BYTES("Vary: Origin\r\n"));
     if (count > 1 || origin.len > MAX_ORIGIN ||
-        !session_origin_allowed(c->server->o.env, origin, req->host, c->tls))
+        !(same_origin(c, origin, &req->host) || session_origin_listed(c->server->o.env, origin)))
         return false;
     http_add_header(h, "Access-Control-Allow-Origin", origin);
     buf_append_bytes(&h->headers, BYTES("Access-Control-Expose-Headers: x-request-id, retry-after, "

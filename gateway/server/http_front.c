@@ -311,6 +311,10 @@ void front_head(struct conn *c, const struct http1_request *req)
         past_cap(c);
         return;
     }
+    if (!host_allowed(c, &req->host)) {
+        host_refuse(c, &req->host);
+        return;
+    }
     struct endpoints_at at;
     const bool origin_ok = cors_origin(c, req);
     const bool tests = c->server->cfg->echo && c->listener->cfg->loopback;

@@ -7,9 +7,9 @@ enum err session_authenticate(const struct session_env *env, struct bytes token,
     return pipeline_authenticate(env->pipeline, token, loopback, ret_key, ret_error);
 }
 
-bool session_origin_allowed(const struct session_env *env, struct bytes origin, struct bytes host, bool tls)
+bool session_origin_listed(const struct session_env *env, struct bytes origin)
 {
-    return pipeline_origin_allowed(env->pipeline, origin, host, tls);
+    return pipeline_origin_listed(env->pipeline, origin);
 }
 
 void session_models(const struct session_env *env, const struct config_key *key, struct buf *out)

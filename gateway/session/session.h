@@ -43,8 +43,8 @@ void session_going_away(struct session *s, uint64_t deadline_ms);
  * with 401 missing_api_key or invalid_api_key. */
 enum err session_authenticate(const struct session_env *env, struct bytes token, bool loopback,
                               const struct config_key **ret_key, struct api_error *ret_error) MUST_USE;
-/* A browser's Origin: same scheme and host as the request, or on the exact-match list. */
-bool session_origin_allowed(const struct session_env *env, struct bytes origin, struct bytes host, bool tls);
+/* A browser's Origin is on the exact-match list. */
+bool session_origin_listed(const struct session_env *env, struct bytes origin);
 /* The body of GET /v1/models for this key, and of GET /v1/models/ID. ERR_NOT_FOUND with 404 model_not_found.
  */
 void session_models(const struct session_env *env, const struct config_key *key, struct buf *out);

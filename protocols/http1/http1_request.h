@@ -8,6 +8,7 @@
  */
 #include "common/buf.h"
 #include "protocols/http1/http1_chunks.h"
+#include "protocols/http1/http1_host.h"
 
 enum { HTTP1_MAX_HEADERS = 100 };
 
@@ -18,9 +19,9 @@ struct http1_header {
 /* One request's head. Slices of the input or of the parser: valid until the next http1_feed. */
 struct http1_request {
     struct bytes method;
-    struct bytes path;  /* "/v1/models", or "*"; still percent-encoded */
-    struct bytes query; /* without the '?' */
-    struct bytes host;  /* of the target if it names one, else of the Host header */
+    struct bytes path;      /* "/v1/models", or "*"; still percent-encoded */
+    struct bytes query;     /* without the '?' */
+    struct http1_host host; /* of the target if it names one, else of the Host header */
     bool http10;
     bool keep_alive; /* by version and Connection */
     bool upgrade;    /* Connection lists "upgrade" */

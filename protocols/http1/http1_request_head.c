@@ -53,8 +53,7 @@ static bool parse_absolute(struct head *h, struct bytes target)
     size_t end = 0;
     while (end < target.len && target.data[end] != '/' && target.data[end] != '?')
         end++;
-    h->req->host = bytes_of(target.data, end);
-    if (end == 0 || !http1_all(h->req->host, HTTP1_HOST))
+    if (end == 0 || !http1_host_parse(bytes_of(target.data, end), &h->req->host))
         return refuse(h, 400, "malformed request target");
     h->absolute = true;
     h->req->path = bytes_skip(target, end);
@@ -132,10 +131,11 @@ static bool on_host(struct head *h, struct bytes value)
 {
     if (++h->n_host > 1)
         return refuse(h, 400, "more than one Host");
-    if (!http1_all(value, HTTP1_HOST))
+    struct http1_host host;
+    if (!http1_host_parse(value, &host))
         return refuse(h, 400, "malformed Host");
     if (!h->absolute)
-        h->req->host = value;
+        h->req->host = host;
     return true;
 }
 

@@ -27,7 +27,7 @@ function assertGrows(events) {
 
 const post = (gw, model, stream) => {
     const body = JSON.stringify({ model, stream, messages: [{ role: 'user', content: 'x' }] });
-    return `POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${gw.key}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+    return `POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${gw.key}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 };
 
 describe('clients', () => {
@@ -249,7 +249,7 @@ describe('signals', () => {
     it('SIGTERM: a connection that had no time yet to ask gets an answer; an idle one is closed', async () => {
         const { gw, stop } = await start({ config: { workers: 1 } });
         const [fresh, idle, asks, upgrades] = [await rawTCP(gw), await rawTCP(gw), await rawTCP(gw), await rawTCP(gw)];
-        const models = `GET /v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${gw.key}\r\n\r\n`;
+        const models = `GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${gw.key}\r\n\r\n`;
         idle.write(models);
         assert.equal((await idle.response()).status, 200);
         const since = gw.mark();
@@ -261,7 +261,7 @@ describe('signals', () => {
         assert.deepEqual([answer.status, answer.headers.connection], [200, 'close']);
         asks.write(post(gw, 'demo', false));
         upgrades.write(
-            `GET /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${gw.key}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+            `GET /v1/responses HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${gw.key}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
                 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n',
         );
         for (const c of [asks, upgrades]) {

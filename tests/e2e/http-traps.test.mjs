@@ -90,7 +90,7 @@ describe('what is legal works', () => {
     });
     it('HTTP/1.0 closes after the answer', async () => {
         const c = await rawTCP(gw);
-        c.write(`GET /v1/models HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer ${gw.key}\r\n\r\n`);
+        c.write(`GET /v1/models HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer ${gw.key}\r\n\r\n`);
         assert.equal((await c.response()).status, 200);
         await c.closed();
     });
@@ -199,7 +199,7 @@ describe('who is there', () => {
         const r = await c.response();
         assert.equal(r.status, 404);
         assert.equal(r.json().error.type, 'invalid_request_error');
-        c.write(`DELETE /v1/models HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n`);
+        c.write(`DELETE /v1/models HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n`);
         const m = await c.response();
         assert.equal(m.status, 405);
         assert.match(m.headers.allow, /GET/);

@@ -32,7 +32,7 @@ describe('handshake', () => {
         assert.equal(c.handshake.headers['sec-websocket-accept'], 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=');
         c.end();
     });
-    const upgrade = (lines) => `GET /echo HTTP/1.1\r\nHost: x\r\n${lines}\r\n\r\n`;
+    const upgrade = (lines) => `GET /echo HTTP/1.1\r\nHost: localhost\r\n${lines}\r\n\r\n`;
     const good = 'Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13';
     for (const [what, lines, status] of [
         ['another version is told which one', good.replace('13', '8'), 426],

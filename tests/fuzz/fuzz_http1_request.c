@@ -15,7 +15,7 @@ static void note_head(struct buf *out, const struct http1_request *q)
 {
     MUST(q->method.len > 0 && q->path.len > 0 && q->n_headers <= HTTP1_MAX_HEADERS);
     buf_printf(out, "%.*s %.*s ?%.*s @%.*s %d%d%d%d%d\n", BYTES_FMT(q->method), BYTES_FMT(q->path),
-               BYTES_FMT(q->query), BYTES_FMT(q->host), q->http10, q->keep_alive, q->upgrade,
+               BYTES_FMT(q->query), BYTES_FMT(q->host.name), q->http10, q->keep_alive, q->upgrade,
                q->expect_continue, q->has_body);
     for (size_t i = 0; i < q->n_headers; i++) {
         struct bytes name = q->headers[i].name, value = q->headers[i].value, list = value, item;

@@ -10,7 +10,8 @@ struct rule {
 #define HASH "hmac-sha256:00112233aabb:000102030405060708090a0b0c0d0e0f:"
 #define HEX64 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 #define TOP                                                                                                  \
-    "admin, debug, group, keys, limits, listen, log, models, origins, providers, sandbox, timeouts, user, "  \
+    "admin, debug, group, hosts, keys, limits, listen, log, models, origins, providers, sandbox, timeouts, " \
+    "user, "                                                                                                 \
     "workers"
 
 static const struct rule rules[] = {
@@ -115,6 +116,12 @@ static const struct rule rules[] = {
      "info, warn, error\n"},
     {"model: quick", "model: quick\n        weight: 0",
      "t.yaml:12: models[0].targets[0].weight: '0' is out of range; allowed: an integer from 1 to 1000\n"},
+    {"workers: 2", "hosts: [\"a.example.com:80\"]",
+     "t.yaml:3: hosts[0]: is no name of a host; allowed: a name such as gateway.example.com, without scheme, "
+     "port and *\n"},
+    {"workers: 2", "hosts: [a.example.com, \"*.example.com\"]",
+     "t.yaml:3: hosts[1]: is no name of a host; %"},
+    {"workers: 2", "hosts: [\"https://a.example.com\"]", "t.yaml:3: hosts[0]: is no name of a host; %"},
     {"dialect: demo", "dialect: latin",
      "t.yaml:6: providers[0].dialect: 'latin' is no such value; allowed: responses, %"},
     {"- name: dev", "- name: true",

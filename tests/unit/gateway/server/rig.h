@@ -164,7 +164,7 @@ static inline struct config *rig_config(struct rig *rig, const char *more, int f
         &yaml,
         "listen:\n  - address: 127.0.0.1:0\n  - address: 127.0.0.1:0\n"
         "    tls: {certificate: %s/c.pem, key: %s/k.pem}\n"
-        "workers: 1\norigins: [\"https://chat.example.com\"]\ndebug: {echo: true}\nlog: {level: error}\n"
+        "workers: 1\norigins: [\"https://chat.example.com\"]\nhosts: [gw.example.com]\ndebug: {echo: true}\nlog: {level: error}\n"
         "providers:\n  - {name: demo, dialect: demo}\n"
         "  - {name: mute, dialect: chat_completions, base_url: \"http://127.0.0.1:%u/v1\", allow_plaintext: "
         "true}\n"

@@ -30,7 +30,7 @@ static size_t there(int fd, char *room_for, size_t size)
 static int open_echo(void)
 {
     static const char request[] =
-        "GET /echo HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "GET /echo HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     char answer[1024];
     int fd = connect_to(rig.port[PLAIN]);

@@ -2,7 +2,7 @@
 #include "rig.h"
 #include "tests/unit/common/run.h"
 
-#define HOST "Host: h\r\n"
+#define HOST "Host: localhost\r\n"
 #define KEY "Authorization: Bearer sk-test-1\r\n"
 #define JSON "Content-Type: application/json\r\n"
 #define CLOSE "Connection: close\r\n"
@@ -48,7 +48,7 @@ START_TEST(serves_and_refuses)
     ANSWERS("GET / HTTP/1.1\r\n" HOST CLOSE "\r\n", 200, "Content-Security-Policy: ");
     ANSWERS("GET / HTTP/1.0\r\n\r\n", 200, "Connection: close\r\n");
     ANSWERS("GET /v1/models HTTP/1.1\r\n" HOST KEY CLOSE "\r\n", 200, "\"object\":\"list\"");
-    ANSWERS("GET http://h/v1/models HTTP/1.1\r\n" HOST KEY CLOSE "\r\n", 200, "\"object\":\"list\"");
+    ANSWERS("GET http://localhost/v1/models HTTP/1.1\r\n" HOST KEY CLOSE "\r\n", 200, "\"object\":\"list\"");
     ANSWERS("GET /v1/models HTTP/1.1\r\n" HOST "x-api-key: sk-test-1\r\n" CLOSE "\r\n", 200,
             "\"object\":\"list\"");
     ANSWERS("GET /v1/models HTTP/1.1\r\n" HOST "x-api-key: sk-no\r\n" CLOSE "\r\n", 401, "invalid_api_key");
@@ -139,6 +139,66 @@ START_TEST(closes_after_what_it_cannot_read)
     client_read_to_end(&c);
     ck_assert(bytes_starts(buf_bytes(&c.in), BYTES("HTTP/1.1 431 ")) && client_has(&c, "headers_too_large"));
     client_close(&c);
+}
+END_TEST
+
+#define AT(host) "Host: " host "\r\n"
+#define MODELS "GET /v1/models HTTP/1.1\r\n"
+
+/* A name that leads here by rebinding is not ours, whatever is asked for. */
+START_TEST(goes_by_its_own_names)
+{
+    ANSWERS(MODELS AT("localhost:1") KEY CLOSE "\r\n", 200, "\"list\"");
+    ANSWERS(MODELS AT("LocalHost") KEY CLOSE "\r\n", 200, "\"list\"");
+    ANSWERS(MODELS AT("chat.localhost") KEY CLOSE "\r\n", 200, "\"list\"");
+    ANSWERS(MODELS AT("127.0.0.1") KEY CLOSE "\r\n", 200, "\"list\"");
+    ANSWERS(MODELS AT("[::1]:80") KEY CLOSE "\r\n", 200, "\"list\"");
+    ANSWERS(MODELS AT("192.0.2.1") KEY CLOSE "\r\n", 200, "\"list\"");
+    ANSWERS(MODELS AT("Gw.Example.com:8443") KEY CLOSE "\r\n", 200, "\"list\"");
+    ANSWERS("GET /v1/models HTTP/1.0\r\n" KEY "\r\n", 200, "\"list\"");
+    ANSWERS(MODELS AT("evil.example.com") KEY CLOSE "\r\n", 421,
+            "does not go by the name 'evil.example.com'. If it should, list it under 'hosts'");
+    ANSWERS(MODELS AT("localhost.evil.com") KEY CLOSE "\r\n", 421, "host_not_allowed");
+    ANSWERS(MODELS AT("evillocalhost") KEY CLOSE "\r\n", 421, "host_not_allowed");
+    ANSWERS(MODELS AT(".localhost") KEY CLOSE "\r\n", 421, "host_not_allowed");
+    ANSWERS(MODELS AT("%6cocalhost") KEY CLOSE "\r\n", 421, "host_not_allowed");
+    ANSWERS("GET / HTTP/1.1\r\n" AT("evil.example.com") CLOSE "\r\n", 421, "host_not_allowed");
+    ANSWERS("GET http://evil.example.com/ HTTP/1.1\r\n" HOST CLOSE "\r\n", 421, "host_not_allowed");
+    ANSWERS(MODELS AT("a:b") KEY CLOSE "\r\n", 400, "malformed Host");
+    ANSWERS(MODELS AT("[::1") KEY CLOSE "\r\n", 400, "malformed Host");
+}
+END_TEST
+
+/* The page that is served here may talk to us; the port of its scheme may stand in the Host, or not. */
+START_TEST(knows_its_own_origin)
+{
+    const bool tls = _i == 1;
+    static const struct {
+        const char *host, *origin;
+        bool plain, tls;
+    } cases[] = {
+        {"localhost:80", "http://localhost", true, false},
+        {"localhost", "http://localhost", true, false},
+        {"localhost:443", "https://localhost", false, true},
+        {"localhost", "https://localhost", false, true},
+        {"localhost:443", "http://localhost", false, false},
+        {"localhost:8080", "http://localhost", false, false},
+        {"LOCALHOST:8080", "http://localhost:8080", true, false},
+        {"[::1]:8443", "https://[::1]:8443", false, true},
+        {"localhost:8080", "http://localhost:8081", false, false},
+        {"localhost", "http://localhost.evil.com", false, false},
+        {"localhost", "http://localhost:x", false, false},
+        {"localhost", "http://", false, false},
+        {"localhost", "null", false, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char text[300];
+        int n = snprintf(text, sizeof(text), MODELS "Host: %s\r\nOrigin: %s\r\n" KEY CLOSE "\r\n",
+                         cases[i].host, cases[i].origin);
+        bool own = tls ? cases[i].tls : cases[i].plain;
+        answers(_i, bytes_of(text, (size_t)n), own ? 200 : 403,
+                own ? "Access-Control-Allow-Origin: " : "origin_not_allowed");
+    }
 }
 END_TEST
 
@@ -402,6 +462,8 @@ int main(void)
     tcase_add_checked_fixture(quick, start_quick, stop);
     tcase_add_loop_test(tc, serves_and_refuses, 0, TRANSPORTS);
     tcase_add_loop_test(tc, closes_after_what_it_cannot_read, 0, TRANSPORTS);
+    tcase_add_loop_test(tc, goes_by_its_own_names, 0, TRANSPORTS);
+    tcase_add_loop_test(tc, knows_its_own_origin, 0, TRANSPORTS);
     tcase_add_loop_test(tc, tells_origins_apart, 0, TRANSPORTS);
     tcase_add_loop_test(tc, answers_whole_and_streaming_in_order, 0, TRANSPORTS);
     tcase_add_loop_test(tc, streams_to_http10_without_chunks, 0, TRANSPORTS);

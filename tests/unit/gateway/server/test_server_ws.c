@@ -32,7 +32,7 @@ static void upgrade(struct client *c, const char *path, const char *headers)
 {
     char request[1024];
     int n = snprintf(request, sizeof(request),
-                     "GET %s HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: "
+                     "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: "
                      "websocket\r\nSec-WebSocket-Version: 13\r\n"
                      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
                      path, headers);
@@ -424,7 +424,7 @@ START_TEST(drains)
     open_ws(&idle, _i, 0, "/v1/responses", KEY);
     open_ws(&busy, _i, 0, "/v1/responses", KEY);
     client_open(&http, &rig, _i, 0);
-    client_send(&http, BYTES("GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n"));
+    client_send(&http, BYTES("GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     client_read_until(&http, "}}");
     send_frame(&busy, FIN | WS_OP_TEXT,
                BYTES("{\"type\":\"response.create\",\"model\":\"demo\",\"input\":\"count to 9\"}"));

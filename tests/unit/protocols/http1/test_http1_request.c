@@ -1,5 +1,6 @@
 #include "protocols/http1/http1_request.h"
 #include "tests/unit/common/run.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { MAX_HEAD = 2048, MAX_BODY = 64, MAX_EVENTS = 32 };
@@ -13,9 +14,12 @@ struct reading {
 
 static void note_head(struct reading *r, const struct http1_request *q)
 {
-    buf_printf(&r->text, "%.*s %.*s ?%.*s @%.*s 1.%d keep=%d up=%d expect=%d body=%d", BYTES_FMT(q->method),
-               BYTES_FMT(q->path), BYTES_FMT(q->query), BYTES_FMT(q->host), q->http10 ? 0 : 1, q->keep_alive,
-               q->upgrade, q->expect_continue, q->has_body);
+    char port[8] = "";
+    if (q->host.port)
+        snprintf(port, sizeof(port), ":%u", (unsigned)q->host.port);
+    buf_printf(&r->text, "%.*s %.*s ?%.*s @%.*s%s 1.%d keep=%d up=%d expect=%d body=%d", BYTES_FMT(q->method),
+               BYTES_FMT(q->path), BYTES_FMT(q->query), BYTES_FMT(q->host.name), port, q->http10 ? 0 : 1,
+               q->keep_alive, q->upgrade, q->expect_continue, q->has_body);
     for (size_t i = 0; i < q->n_headers; i++)
         buf_printf(&r->text, " [%.*s=%.*s]", BYTES_FMT(q->headers[i].name), BYTES_FMT(q->headers[i].value));
     buf_append_char(&r->text, '\n');
@@ -105,7 +109,7 @@ START_TEST(reads_requests)
     READS("GET / HTTP/1.1\r\nHost: a.example:8443\r\n\r\n",
           "GET / ? @a.example:8443 1.1 keep=1 up=0 expect=0 body=0 [Host=a.example:8443]\nbody()\n");
     READS("GET /v1/models?a=1&b HTTP/1.1\r\nhost:[::1]\r\nX:  \t spaced out\t \r\nEmpty:\r\n\r\n",
-          "GET /v1/models ?a=1&b @[::1] 1.1 keep=1 up=0 expect=0 body=0 [host=[::1]] [X=spaced out] "
+          "GET /v1/models ?a=1&b @::1 1.1 keep=1 up=0 expect=0 body=0 [host=[::1]] [X=spaced out] "
           "[Empty=]\nbody()\n");
     READS("\r\n\r\nHEAD /x HTTP/1.1\r\n" H "Connection: foo, CLOSE\r\n\r\n",
           "HEAD /x ? @h 1.1 keep=0 up=0 expect=0 body=0 [Host=h] [Connection=foo, CLOSE]\nbody()\n");
@@ -192,6 +196,11 @@ START_TEST(refuses_malformed_heads)
     REFUSES("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400);
     REFUSES("GET / HTTP/1.1\r\nHost: a,b\r\n\r\n", 400);
     REFUSES("GET / HTTP/1.1\r\nHost: user@h\r\n\r\n", 400);
+    REFUSES("GET / HTTP/1.1\r\nHost: a:b\r\n\r\n", 400);
+    REFUSES("GET / HTTP/1.1\r\nHost: a:99999\r\n\r\n", 400);
+    REFUSES("GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", 400);
+    REFUSES("GET / HTTP/1.1\r\nHost: a%zz\r\n\r\n", 400);
+    REFUSES("GET http://a:b/ HTTP/1.1\r\n" H "\r\n", 400);
     REFUSES("GET /\r\n\r\n", 400);
     REFUSES("GET / HTTP/1.1 \r\n" H "\r\n", 400);
     REFUSES("GET  / HTTP/1.1\r\n" H "\r\n", 400);
