@@ -49,7 +49,7 @@ export function inBrowser(name, body, options) {
 }
 
 /** { page, context, problems, close() }; `problems` collects page errors and violations of the content security policy. */
-async function openBrowser(options = {}) {
+export async function openBrowser(options = {}) {
     const profile = await mkdtemp(path.join(tmpdir(), 'sluice-chromium-'));
     const context = await chromium.launchPersistentContext(profile, {
         executablePath,
