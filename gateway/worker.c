@@ -189,7 +189,8 @@ static bool start(struct worker *w)
     if (!w->upstream)
         return false;
     response_pool_init(&w->pool, w->upstream, o->cfg, &w->loop.wheel);
-    pipeline_init(&w->pipeline, o->cfg, &w->pool);
+    if (pipeline_init(&w->pipeline, o->cfg, &w->pool) != ERR_OK)
+        return false;
     w->env = (struct session_env){
         .cfg = o->cfg, .pipeline = &w->pipeline, .phase = &w->loop.phase, .metrics = o->metrics};
     const struct server_opts so = {.loop = &w->loop,
@@ -243,6 +244,7 @@ int worker_run(const struct worker_opts *o)
     server_free(w->server);
     response_pool_reap(&w->pool, loop_now(&w->loop));
     response_pool_free(&w->pool);
+    pipeline_free(&w->pipeline);
     upstream_free(w->upstream);
     const bool empty = loop_free(&w->loop);
     if (!empty)

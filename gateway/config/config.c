@@ -143,19 +143,3 @@ void config_free(struct config *c)
     arena_free(&c->arena);
     free(c);
 }
-
-bool config_match(const char *pattern, struct bytes name, struct bytes *ret_rest)
-{
-    struct bytes p = bytes_cstr(pattern), rest = {NULL, 0};
-    if (p.len > 0 && p.data[p.len - 1] == '*') {
-        p.len--;
-        if (!bytes_starts(name, p))
-            return false;
-        rest = bytes_skip(name, p.len);
-    } else if (!bytes_eq(p, name)) {
-        return false;
-    }
-    if (ret_rest)
-        *ret_rest = rest;
-    return true;
-}

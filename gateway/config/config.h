@@ -166,10 +166,6 @@ void config_forget_environment(void);
 /* The table of all keys, for --help: aligned text. */
 void config_describe(struct buf *out);
 
-/* `pattern` matches `name`: equal, or pattern ends in '*' and the rest is a prefix; *ret_rest (may be NULL)
- * is what '*' stands for. */
-bool config_match(const char *pattern, struct bytes name, struct bytes *ret_rest);
-
 /* `sluice key new`: a new key "sk-<12 hex: id>-<40 hex>" and its "hmac-sha256:<id>:<salt hex>:<hash hex>". */
 enum { CONFIG_KEY_TEXT = 64, CONFIG_KEY_HASH = 160 };
 enum err config_key_new(char ret_key[CONFIG_KEY_TEXT], char ret_hash[CONFIG_KEY_HASH]) MUST_USE;

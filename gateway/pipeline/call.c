@@ -28,7 +28,7 @@ static enum err parse(const struct config *cfg, struct call *c, struct json_erro
     return json_parse(&c->doc, buf_bytes(&c->text), &limits, ret);
 }
 
-enum err call_new(const struct config *cfg, const struct config_key *key, struct bytes text,
+enum err call_new(const struct config *cfg, const struct principal *principal, struct bytes text,
                   struct call **ret, struct api_error *ret_error)
 {
     struct call *c = calloc(1, sizeof(*c));
@@ -37,7 +37,7 @@ enum err call_new(const struct config *cfg, const struct config_key *key, struct
         parse_failed(ERR_NOMEM, &at, ret_error);
         return ERR_NOMEM;
     }
-    c->key = key;
+    c->principal = principal;
     arena_init(&c->arena, cfg->limits.max_context_bytes + text.len * ARENA_PER_BYTE + ARENA_MIN);
     buf_init(&c->text, text.len);
     json_doc_init(&c->doc);

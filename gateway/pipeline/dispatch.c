@@ -22,7 +22,7 @@ enum verdict stage_dispatch(struct pipeline *p, struct call *c)
                                       .previous_response_id = r->previous_response_id,
                                       .echo = buf_bytes(&echo),
                                       .created_at = c->now_s};
-    c->response = echo.failed ? NULL : response_new(p->pool, c->key, &head);
+    c->response = echo.failed ? NULL : response_new(p->pool, &c->principal->owner, &head);
     buf_free(&echo);
     if (!c->response) {
         api_error_no_memory(&c->error);

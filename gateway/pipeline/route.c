@@ -41,42 +41,24 @@ static bool fill_in(struct arena *a, const char *pattern, struct bytes rest, str
     return true;
 }
 
-static const struct config_model *find_exact(const struct config *cfg, struct bytes name)
+static const struct config_model *model_at(const struct pipeline *p, size_t i)
 {
-    for (size_t i = 0; i < cfg->n_models; i++)
-        if (bytes_is(name, cfg->models[i].name))
-            return &cfg->models[i];
-    return NULL;
+    return i == NAMES_NONE ? NULL : &p->cfg->models[i];
 }
 
-/* The wildcard that says most. */
-static const struct config_model *find_wildcard(const struct config *cfg, struct bytes name,
-                                                struct bytes *ret_rest)
-{
-    const struct config_model *best = NULL;
-    struct bytes rest;
-    for (size_t i = 0; i < cfg->n_models; i++) {
-        const struct config_model *m = &cfg->models[i];
-        if (m->name[strlen(m->name) - 1] == '*' && config_match(m->name, name, &rest) &&
-            (!best || strlen(m->name) > strlen(best->name))) {
-            best = m;
-            *ret_rest = rest;
-        }
-    }
-    return best;
-}
-
-static const struct config_provider *find_provider(const struct config *cfg, struct bytes name,
+/* PROVIDER/NAME */
+static const struct config_provider *find_provider(const struct pipeline *p, struct bytes name,
                                                    struct bytes *ret_model)
 {
-    for (size_t i = 0; i < cfg->n_providers; i++) {
-        struct bytes p = bytes_cstr(cfg->providers[i].name);
-        if (bytes_starts(name, p) && name.len > p.len + 1 && name.data[p.len] == '/') {
-            *ret_model = bytes_skip(name, p.len + 1);
-            return &cfg->providers[i];
-        }
-    }
-    return NULL;
+    const char *slash = name.len > 0 ? memchr(name.data, '/', name.len) : NULL;
+    const size_t len = slash ? (size_t)(slash - name.data) : 0;
+    if (len == 0 || name.len == len + 1)
+        return NULL;
+    const size_t i = names_exact(&p->providers_, bytes_of(name.data, len));
+    if (i == NAMES_NONE)
+        return NULL;
+    *ret_model = bytes_skip(name, len + 1);
+    return &p->cfg->providers[i];
 }
 
 static enum verdict no_memory(struct call *c)
@@ -87,11 +69,15 @@ static enum verdict no_memory(struct call *c)
 
 struct resolved pipeline_resolve(const struct pipeline *p, struct bytes name)
 {
-    struct resolved r = {.model = find_exact(p->cfg, name)};
+    struct resolved r = {.model = model_at(p, names_exact(&p->models_, name))};
+    size_t stem;
     if (!r.model)
-        r.provider = find_provider(p->cfg, name, &r.rest);
-    if (!r.model && !r.provider)
-        r.model = find_wildcard(p->cfg, name, &r.rest);
+        r.provider = find_provider(p, name, &r.rest);
+    if (!r.model && !r.provider) {
+        r.model = model_at(p, names_open(&p->models_, name, &stem));
+        if (r.model)
+            r.rest = bytes_skip(name, stem);
+    }
     return r;
 }
 

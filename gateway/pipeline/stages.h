@@ -5,7 +5,7 @@
 /* Text that people wrote: Unicode NFC, line ends to LF, NUL out; more where the model's configuration says so
  * (models[].normalize). Never tool outputs, arguments, schemas, or what the model itself said. */
 enum verdict stage_normalize(struct pipeline *p, struct call *c);
-/* May this key ask for this model? 403 model_not_allowed. */
+/* May this principal ask for this model? 403 model_not_allowed. */
 enum verdict stage_authorize(struct pipeline *p, struct call *c);
 /* Is there room? 503 server_overloaded. */
 enum verdict stage_admit(struct pipeline *p, struct call *c);
@@ -25,11 +25,5 @@ struct resolved {
     struct bytes rest;                      /* what the model's * matched, or MODEL */
 };
 struct resolved pipeline_resolve(const struct pipeline *p, struct bytes name);
-/* A name or pattern without the * at its end; and whether it has one. */
-struct bytes pattern_stem(const char *pattern);
-bool pattern_is_open(const char *pattern);
-/* `through`: the provider that it is passed through to; NULL: it is configured. Passing through must be
- * allowed by a pattern that names the provider. */
-bool key_may_use(const struct config_key *k, struct bytes model, const struct config_provider *through);
 /* Finds once what the model that is asked for stands for: c->model and c->model_rest, or c->provider. */
 void call_resolve(const struct pipeline *p, struct call *c);

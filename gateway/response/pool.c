@@ -50,12 +50,12 @@ static void unindex(struct response_pool *p, struct response *r)
     p->n_indexed_--;
 }
 
-struct response *response_find(const struct response_pool *p, const struct config_key *owner, struct bytes id)
+struct response *response_find(const struct response_pool *p, const struct owner *owner, struct bytes id)
 {
     if (p->n_buckets_ == 0)
         return NULL;
     struct response *r = *bucket_of(p, id);
-    while (r && !(r->owner == owner && bytes_is(id, r->id)))
+    while (r && !(bytes_is(id, r->id) && strcmp(r->owner->id, owner->id) == 0))
         r = r->next_in_bucket_;
     return r;
 }

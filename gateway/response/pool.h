@@ -5,7 +5,7 @@
  * Time comes from response_pool_reap alone, once a turn of the loop: what was left in a turn has its term set
  * at the end of that turn. */
 #include "common/wheel.h"
-#include "gateway/config/config.h"
+#include "gateway/response/owner.h"
 
 struct response;
 struct upstream;
@@ -46,8 +46,7 @@ void response_pool_reap(struct response_pool *p, uint64_t now_ms);
 bool response_pool_full(struct response_pool *p);
 /* The response of that id, if it is the owner's: somebody else's does not exist. Borrowed: attach a cursor,
  * or take a reference. */
-struct response *response_find(const struct response_pool *p, const struct config_key *owner,
-                               struct bytes id);
+struct response *response_find(const struct response_pool *p, const struct owner *owner, struct bytes id);
 
 /* ---- for response.c ---- */
 

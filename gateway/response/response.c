@@ -81,7 +81,7 @@ static void on_progress(void *ctx)
         tell_readers(r);
 }
 
-struct response *response_new(struct response_pool *p, const struct config_key *owner,
+struct response *response_new(struct response_pool *p, const struct owner *owner,
                               const struct llm_log_head *head)
 {
     struct response *r = calloc(1, sizeof(*r));

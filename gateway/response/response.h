@@ -29,7 +29,7 @@ struct response {
     uint64_t term_ms_; /* unread, retained: until when; 0: not known yet */
     struct fsm state;
     bool resumable; /* its client can come back by its id: kept for a while after its end */
-    const struct config_key *owner;
+    const struct owner *owner;
     struct log_ids ids;
     char id[ID_MAX];
 };
@@ -45,7 +45,7 @@ struct cursor {
 
 /* A new response with a fresh id ("resp_" + 128 random bits) and one reference. head->id is ignored. NULL: no
  * memory. */
-struct response *response_new(struct response_pool *p, const struct config_key *owner,
+struct response *response_new(struct response_pool *p, const struct owner *owner,
                               const struct llm_log_head *head);
 void response_ref(struct response *r);
 /* Without the last reference, what still runs is cancelled unless it is RESPONSE_UNREAD; what is over and

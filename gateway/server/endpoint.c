@@ -5,14 +5,14 @@
 static enum err get_models(const struct conn *c, struct bytes name UNUSED, struct buf *out,
                            struct api_error *ret_error UNUSED)
 {
-    session_models(c->server->o.env, c->http->key, out);
+    session_models(c->server->o.env, c->http->who, out);
     return ERR_OK;
 }
 
 static enum err get_model(const struct conn *c, struct bytes name, struct buf *out,
                           struct api_error *ret_error)
 {
-    return session_model(c->server->o.env, c->http->key, name, out, ret_error);
+    return session_model(c->server->o.env, c->http->who, name, out, ret_error);
 }
 
 static enum err get_health(const struct conn *c UNUSED, struct bytes name UNUSED, struct buf *out,

@@ -35,7 +35,7 @@ static void forget_request(struct http_conn *h)
     h->endpoint = NULL;
     h->name = NULL;
     h->asset = NULL;
-    h->key = NULL;
+    h->who = NULL;
     h->request_id[0] = 0;
     h->client_id = h->head_only = h->expecting = h->options = h->not_modified = h->streaming = false;
 }

@@ -10,7 +10,7 @@ struct http_conn {
     const struct endpoint *endpoint;
     char *name; /* below the endpoint's path, decoded; NULL: nothing is there */
     const struct web_asset *asset;
-    const struct config_key *key;
+    const struct principal *who;
     struct exchange *exchange;
     struct api_error *refusal; /* it is refused, as soon as its body has been read and forgotten */
     struct buf headers;        /* whole header lines that its answer will have, whatever it is */

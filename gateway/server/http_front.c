@@ -61,14 +61,14 @@ static void choose_request_id(struct http_conn *h, const struct http1_request *r
 
 static bool authenticate(struct conn *c, const struct http1_request *req, struct bytes token)
 {
+    const struct peer peer = {.loopback = c->listener->cfg->loopback};
     struct api_error e;
     if (token_in_query(req->query))
         return refuse(c, 401, API_AUTH, "token_in_url",
                       "Keys are not taken from the URL, where they end up in logs. Send 'Authorization: "
                       "Bearer KEY', or, from a "
                       "browser's WebSocket, the subprotocol 'openai-insecure-api-key.KEY'.");
-    if (session_authenticate(c->server->o.env, token, c->listener->cfg->loopback, &c->http->key, &e) ==
-        ERR_OK) {
+    if (session_authenticate(c->server->o.env, token, &peer, &c->http->who, &e) == ERR_OK) {
         conn_known(c);
         return true;
     }
@@ -110,7 +110,7 @@ static void accept_websocket(struct conn *c, const char *accept, const char *pro
     struct http_conn *h = c->http;
     const struct answer a = {.status = 101};
     conn_known(c); /* an endpoint that asks for no key is for tests on loopback */
-    if (ws_open(c, h->endpoint->websocket, h->key) != ERR_OK) {
+    if (ws_open(c, h->endpoint->websocket, h->who) != ERR_OK) {
         conn_doom(c);
         return;
     }
@@ -334,7 +334,7 @@ static void start_exchange(struct conn *c, struct bytes body)
 {
     struct http_conn *h = c->http;
     struct api_error e;
-    h->exchange = exchange_start(c->server->o.env, h->key, h->endpoint->dialect, body, clock_unix_s(),
+    h->exchange = exchange_start(c->server->o.env, h->who, h->endpoint->dialect, body, clock_unix_s(),
                                  &conn_carrier, c, &e);
     if (!h->exchange) {
         front_refuse(c, &e);

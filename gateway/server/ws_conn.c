@@ -22,7 +22,7 @@ static void close_later(void *conn, unsigned code, const char *reason)
 
 const struct carrier conn_carrier = {wake, close_later};
 
-enum err ws_open(struct conn *c, const struct ws_endpoint *e, const struct config_key *key)
+enum err ws_open(struct conn *c, const struct ws_endpoint *e, const struct principal *who)
 {
     const struct config *cfg = c->server->cfg;
     struct ws_conn *w = calloc(1, sizeof(*w));
@@ -32,7 +32,7 @@ enum err ws_open(struct conn *c, const struct ws_endpoint *e, const struct confi
     ws_init(&w->receiver, (size_t)cfg->limits.max_message_bytes);
     buf_init(&w->queue, CONTROL_MAX);
     w->live_ms = w->ping_ms = server_now(c->server);
-    w->session = e->open(c->server->o.env, key, &conn_carrier, c);
+    w->session = e->open(c->server->o.env, who, &conn_carrier, c);
     if (!w->session) {
         free(w);
         return ERR_NOMEM;

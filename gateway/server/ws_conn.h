@@ -19,8 +19,8 @@ struct ws_conn {
     char close_reason[64];
 };
 
-/* Turns the connection into a WebSocket of that kind. `key` NULL: it asks for none. ERR_NOMEM. */
-enum err ws_open(struct conn *c, const struct ws_endpoint *e, const struct config_key *key) MUST_USE;
+/* Turns the connection into a WebSocket of that kind. `who` NULL: it asks for none. ERR_NOMEM. */
+enum err ws_open(struct conn *c, const struct ws_endpoint *e, const struct principal *who) MUST_USE;
 void ws_input(struct conn *c, char *data, size_t len);
 void ws_flush(struct conn *c);
 uint64_t ws_due(const struct conn *c);

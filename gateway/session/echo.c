@@ -20,7 +20,7 @@ struct queued {
     bool binary;
 };
 
-static void *echo_open(struct session_env *env, const struct config_key *key UNUSED,
+static void *echo_open(struct session_env *env, const struct principal *who UNUSED,
                        const struct carrier *carrier, void *conn)
 {
     struct echo *e = calloc(1, sizeof(*e));

@@ -43,13 +43,13 @@ static enum err run(struct session_env *env, struct call *c, const struct dialec
     return ERR_OK;
 }
 
-struct exchange *exchange_start(struct session_env *env, const struct config_key *key,
-                                const struct dialect *d, struct bytes body, int64_t now_s,
-                                const struct carrier *carrier, void *conn, struct api_error *ret_error)
+struct exchange *exchange_start(struct session_env *env, const struct principal *who, const struct dialect *d,
+                                struct bytes body, int64_t now_s, const struct carrier *carrier, void *conn,
+                                struct api_error *ret_error)
 {
     struct call *c = NULL;
     struct exchange *x = NULL;
-    if (call_new(env->cfg, key, body, &c, ret_error) != ERR_OK)
+    if (call_new(env->cfg, who, body, &c, ret_error) != ERR_OK)
         return NULL;
     c->now_s = now_s;
     if (run(env, c, d, ret_error) != ERR_OK)

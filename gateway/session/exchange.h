@@ -11,9 +11,9 @@ enum exchange_state {
 };
 
 /* Refused before it began: NULL, with *ret_error. */
-struct exchange *exchange_start(struct session_env *env, const struct config_key *key,
-                                const struct dialect *d, struct bytes body, int64_t now_s,
-                                const struct carrier *carrier, void *conn, struct api_error *ret_error);
+struct exchange *exchange_start(struct session_env *env, const struct principal *who, const struct dialect *d,
+                                struct bytes body, int64_t now_s, const struct carrier *carrier, void *conn,
+                                struct api_error *ret_error);
 /* Cancels if unfinished; frees. */
 void exchange_free(struct exchange *x);
 /* A failure before the first token is EXCHANGE_ANSWER also for a streaming request, so that it can have its

@@ -43,7 +43,7 @@ struct session {
     unsigned n_named, n_active, n_queued;
     bool closing;
     struct session_env *env;
-    const struct config_key *key;
+    const struct principal *who;
     struct list lanes;
     size_t notice_bytes, queued_bytes;
 };

@@ -8,14 +8,14 @@
  * read fit in. */
 enum { MAX_NOTICE_BYTES = 512 * 1024 };
 
-struct session *session_open(struct session_env *env, const struct config_key *key,
+struct session *session_open(struct session_env *env, const struct principal *who,
                              const struct carrier *carrier, void *conn)
 {
     struct session *s = calloc(1, sizeof(*s));
     if (!s)
         return NULL;
     s->env = env;
-    s->key = key;
+    s->who = who;
     s->carrier = carrier;
     s->conn = conn;
     list_init(&s->lanes);
@@ -170,7 +170,7 @@ void session_message(struct session *s, struct bytes text, int64_t now_s)
     struct client_event ev;
     if (s->closing)
         return;
-    enum err err = call_new(s->env->cfg, s->key, text, &c, &e);
+    enum err err = call_new(s->env->cfg, s->who, text, &c, &e);
     if (err == ERR_OK)
         err = client_event_decode(&c->doc, &c->arena, &ev, &e);
     if (err != ERR_OK) {
@@ -228,10 +228,10 @@ bool session_busy(const struct session *s)
     return s->n_active > 0 || s->n_queued > 0 || !list_empty(&s->notices);
 }
 
-static void *open_object(struct session_env *env, const struct config_key *key, const struct carrier *carrier,
+static void *open_object(struct session_env *env, const struct principal *who, const struct carrier *carrier,
                          void *conn)
 {
-    return session_open(env, key, carrier, conn);
+    return session_open(env, who, carrier, conn);
 }
 
 static void free_object(void *s)

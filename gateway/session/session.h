@@ -23,7 +23,7 @@ struct session_env {
 };
 
 /* NULL: no memory. */
-struct session *session_open(struct session_env *env, const struct config_key *key,
+struct session *session_open(struct session_env *env, const struct principal *who,
                              const struct carrier *carrier, void *conn);
 /* Cancels what is in flight and frees. Never called from inside session_message or session_pull. */
 void session_free(struct session *s);
@@ -39,14 +39,14 @@ bool session_busy(const struct session *s);
 void session_going_away(struct session *s, uint64_t deadline_ms);
 
 /* front.c: what is asked before there is a session or an exchange. */
-/* Whose token is it? `loopback`: the client is on this machine (plaintext keys count there only). ERR_INVALID
- * with 401 missing_api_key or invalid_api_key. */
-enum err session_authenticate(const struct session_env *env, struct bytes token, bool loopback,
-                              const struct config_key **ret_key, struct api_error *ret_error) MUST_USE;
+/* Whose token is it? ERR_INVALID with 401 missing_api_key or invalid_api_key. */
+enum err session_authenticate(const struct session_env *env, struct bytes token, const struct peer *peer,
+                              const struct principal **ret, struct api_error *ret_error) MUST_USE;
 /* A browser's Origin is on the exact-match list. */
 bool session_origin_listed(const struct session_env *env, struct bytes origin);
-/* The body of GET /v1/models for this key, and of GET /v1/models/ID. ERR_NOT_FOUND with 404 model_not_found.
+/* The body of GET /v1/models for this principal, and of GET /v1/models/ID. ERR_NOT_FOUND with 404
+ * model_not_found.
  */
-void session_models(const struct session_env *env, const struct config_key *key, struct buf *out);
-enum err session_model(const struct session_env *env, const struct config_key *key, struct bytes id,
+void session_models(const struct session_env *env, const struct principal *who, struct buf *out);
+enum err session_model(const struct session_env *env, const struct principal *who, struct bytes id,
                        struct buf *out, struct api_error *ret_error) MUST_USE;

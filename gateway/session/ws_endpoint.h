@@ -7,8 +7,8 @@ struct ws_endpoint {
     const char *protocol; /* selected when the client offers it; NULL: none */
     bool open_to_all;     /* asks for no key */
     bool binary;          /* takes binary messages, too */
-    /* `key` NULL where none is asked for. NULL: no memory. */
-    void *(*open)(struct session_env *env, const struct config_key *key, const struct carrier *carrier,
+    /* `who` NULL where none is asked for. NULL: no memory. */
+    void *(*open)(struct session_env *env, const struct principal *who, const struct carrier *carrier,
                   void *conn);
     /* Ends what it has begun. Never called from inside `message` or `pull`; NULL-safe. */
     void (*free)(void *object);

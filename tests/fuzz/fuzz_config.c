@@ -23,11 +23,8 @@ static void check_config(const struct config *c)
     for (size_t i = 0; i < c->n_models; i++)
         for (size_t k = 0; k < c->models[i].n_targets; k++)
             MUST(c->models[i].targets[k].provider && c->models[i].targets[k].weight > 0);
-    for (size_t i = 0; i < c->n_keys; i++) {
+    for (size_t i = 0; i < c->n_keys; i++)
         MUST(c->keys[i].plaintext ? secret_is_set(&c->keys[i].value) : c->keys[i].id != NULL);
-        for (size_t k = 0; k < c->keys[i].n_models; k++)
-            (void)config_match(c->keys[i].models[k], BYTES("fast"), NULL);
-    }
 }
 
 static bool has_secret(struct bytes text)

@@ -284,29 +284,6 @@ START_TEST(json_is_yaml)
 }
 END_TEST
 
-START_TEST(match)
-{
-    static const struct {
-        const char *pattern, *name;
-        bool ok;
-        const char *rest;
-    } cases[] = {
-        {"a", "a", true, ""},    {"a", "ab", false, NULL},  {"a", "", false, NULL},
-        {"a*", "a", true, ""},   {"a*", "abc", true, "bc"}, {"a*", "b", false, NULL},
-        {"*", "", true, ""},     {"*", "x/y", true, "x/y"}, {"a/*", "a/b", true, "b"},
-        {"a*", "a*", true, "*"}, {"", "", true, ""},        {"", "a", false, NULL},
-        {"A", "a", false, NULL},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct bytes rest = BYTES("untouched");
-        ck_assert_msg(config_match(cases[i].pattern, bytes_cstr(cases[i].name), &rest) == cases[i].ok,
-                      "%s %s", cases[i].pattern, cases[i].name);
-        ck_assert(bytes_is(rest, cases[i].ok ? cases[i].rest : "untouched"));
-        ck_assert(config_match(cases[i].pattern, bytes_cstr(cases[i].name), NULL) == cases[i].ok);
-    }
-}
-END_TEST
-
 static bool all_hex(const char *s, size_t n)
 {
     return strspn(s, "0123456789abcdef") >= n;
@@ -414,7 +391,6 @@ int main(void)
     tcase_add_test(t, interpolation);
     tcase_add_test(t, interpolation_is_bounded);
     tcase_add_test(t, json_is_yaml);
-    tcase_add_test(t, match);
     tcase_add_test(t, a_new_key_fits_its_hash);
     tcase_add_test(t, mutations);
     int status = run_case(t);

@@ -12,7 +12,7 @@ static void setup(void)
     cfg = test_config("origins: ['https://chat.example.com']\n");
     wheel_init(&wheel, 0);
     response_pool_init(&pool, NULL, cfg, &wheel);
-    pipeline_init(&pipeline, cfg, &pool);
+    ck_assert_int_eq(pipeline_init(&pipeline, cfg, &pool), ERR_OK);
     n_transfers = 0;
 }
 
@@ -21,21 +21,27 @@ static void teardown(void)
     response_pool_close(&pool);
     response_pool_reap(&pool, 0);
     response_pool_free(&pool);
+    pipeline_free(&pipeline);
     config_free(cfg);
 }
 
-static struct call *call_of(const struct config_key *key, const char *json)
+static const struct principal *who(size_t i)
+{
+    return principals_at(&pipeline.principals, i);
+}
+
+static struct call *call_of(const struct principal *principal, const char *json)
 {
     struct call *c = NULL;
     struct api_error e;
-    ck_assert_int_eq(call_new(cfg, key, bytes_cstr(json), &c, &e), ERR_OK);
+    ck_assert_int_eq(call_new(cfg, principal, bytes_cstr(json), &c, &e), ERR_OK);
     ck_assert_msg(call_decode(c, &dialect_responses, &e) == ERR_OK, "%s", e.message);
     return c;
 }
 
 START_TEST(test_walk)
 {
-    struct call *c = call_of(&cfg->keys[0], "{\"model\":\"solo\",\"input\":\"  hi\\r\\n \"}");
+    struct call *c = call_of(who(0), "{\"model\":\"solo\",\"input\":\"  hi\\r\\n \"}");
     ck_assert_int_eq(pipeline_run(&pipeline, c), STAGE_DONE);
     ck_assert_ptr_nonnull(c->response);
     ck_assert_uint_eq(n_transfers, 1);
@@ -50,8 +56,8 @@ END_TEST
 START_TEST(test_tool_output_is_not_normalized)
 {
     struct call *c = call_of(
-        &cfg->keys[0], "{\"model\":\"solo\",\"input\":[{\"type\":\"function_call_output\",\"call_id\":\"c1\","
-                       "\"output\":\"  e\\u0301\\r\\n \"}]}");
+        who(0), "{\"model\":\"solo\",\"input\":[{\"type\":\"function_call_output\",\"call_id\":\"c1\","
+                "\"output\":\"  e\\u0301\\r\\n \"}]}");
     ck_assert_int_eq(stage_normalize(&pipeline, c), STAGE_OK);
     ck_assert(bytes_is(c->request.items[0].text, "  e\xCC\x81\r\n "));
     call_free(c);
@@ -62,8 +68,8 @@ END_TEST
 START_TEST(test_half_a_pair_goes)
 {
     struct call *c =
-        call_of(&cfg->keys[0], "{\"model\":\"solo\",\"input\":\"a\\ud83d b\\udE00\\ud83d\\ude00c\\\\ud83d"
-                               "\\u0000\"}");
+        call_of(who(0), "{\"model\":\"solo\",\"input\":\"a\\ud83d b\\udE00\\ud83d\\ude00c\\\\ud83d"
+                        "\\u0000\"}");
     ck_assert_uint_eq(c->normalized_bytes, 12);
     ck_assert_int_eq(stage_normalize(&pipeline, c), STAGE_OK);
     ck_assert(bytes_is(c->request.items[0].contents[0].text, "a b\xF0\x9F\x98\x80"
@@ -71,7 +77,7 @@ START_TEST(test_half_a_pair_goes)
     ck_assert_uint_eq(c->normalized_bytes, 13);
     call_free(c);
     struct api_error e;
-    ck_assert_int_eq(call_new(cfg, &cfg->keys[0], BYTES("{\"a\":\"\\ud83d\",}"), &c, &e), ERR_SYNTAX);
+    ck_assert_int_eq(call_new(cfg, who(0), BYTES("{\"a\":\"\\ud83d\",}"), &c, &e), ERR_SYNTAX);
     ck_assert_str_eq(e.code, "invalid_json");
 }
 END_TEST
@@ -80,7 +86,7 @@ END_TEST
 START_TEST(test_normalize_by_model)
 {
     struct call *c = call_of(
-        &cfg->keys[0],
+        who(0),
         "{\"model\":\"solo\",\"instructions\":\" \\u001b\\uff21 "
         "\",\"input\":[{\"role\":\"user\",\"content\":["
         "{\"type\":\"input_text\",\"text\":\" \"},{\"type\":\"input_text\",\"text\":\"\\n  if:\\u0007\\n\"},"
@@ -130,7 +136,7 @@ START_TEST(test_route)
 {
     char json[256];
     snprintf(json, sizeof(json), "{\"model\":\"%s\",\"input\":\"x\"}", routes[_i].model);
-    struct call *c = call_of(&cfg->keys[routes[_i].key], json);
+    struct call *c = call_of(who(routes[_i].key), json);
     enum verdict v = pipeline_run(&pipeline, c);
     if (routes[_i].status) {
         ck_assert_int_eq(v, STAGE_REJECT);
@@ -146,12 +152,12 @@ START_TEST(test_route)
 }
 END_TEST
 
-static void expect_models(const struct config_key *key, const char *expected)
+static void expect_models(const struct principal *principal, const char *expected)
 {
     struct buf out, ids;
     buf_init(&out, 65536);
     buf_init(&ids, 65536);
-    pipeline_models(&pipeline, key, &out);
+    pipeline_models(&pipeline, principal, &out);
     buf_append_char(&out, '\0');
     for (const char *at = out.data; (at = strstr(at, "\"id\":\"")) != NULL;) {
         at += strlen("\"id\":\"");
@@ -162,17 +168,27 @@ static void expect_models(const struct config_key *key, const char *expected)
     buf_free(&ids);
 }
 
+/* The same of a key that is not in the configuration. */
+static void expect_models_of(struct config_key *key, const char *expected)
+{
+    const struct config own = {.keys = key, .n_keys = 1};
+    struct principals all;
+    ck_assert_int_eq(principals_init(&all, &own), ERR_OK);
+    expect_models(principals_at(&all, 0), expected);
+    principals_free(&all);
+}
+
 START_TEST(test_models)
 {
     static const char *exact[] = {"fast", "a/one", "b/two*", "wild-z", "nothing", "a/", "ax/y"};
     static const char *again[] = {"wild-*", "wild-*", "solo", "solo"};
-    struct config_key key = {.name = "k", .models = exact, .n_models = ARRAY_LEN(exact)};
-    expect_models(&cfg->keys[0], "fast solo wild-* wild-cat* b/*");
-    expect_models(&cfg->keys[1], "solo wild-c* wild-y wild-cat*");
-    expect_models(&key, "fast wild-z a/one b/two*");
+    struct config_key key = {.name = "k", .id = "k", .models = exact, .n_models = ARRAY_LEN(exact)};
+    expect_models(who(0), "fast solo wild-* wild-cat* b/*");
+    expect_models(who(1), "solo wild-c* wild-y wild-cat*");
+    expect_models_of(&key, "fast wild-z a/one b/two*");
     key.models = again;
     key.n_models = ARRAY_LEN(again);
-    expect_models(&key, "solo wild-* wild-cat*");
+    expect_models_of(&key, "solo wild-* wild-cat*");
 }
 END_TEST
 
@@ -182,7 +198,7 @@ static void expect_model(unsigned key, const char *id, const char *owner)
     struct api_error e;
     struct buf out;
     buf_init(&out, 1024);
-    enum err err = pipeline_model(&pipeline, &cfg->keys[key], bytes_cstr(id), &out, &e);
+    enum err err = pipeline_model(&pipeline, who(key), bytes_cstr(id), &out, &e);
     if (owner) {
         snprintf(expected, sizeof(expected),
                  "{\"id\":\"%s\",\"object\":\"model\",\"created\":0,\"owned_by\":\"%s\"}", id, owner);
@@ -215,7 +231,7 @@ START_TEST(test_weights)
     unsigned hits[2] = {0, 0};
     pipeline.route_seed = 88172645463325252ULL;
     for (int i = 0; i < 4000; i++) {
-        struct call *c = call_of(&cfg->keys[0], "{\"model\":\"fast\",\"input\":\"x\"}");
+        struct call *c = call_of(who(0), "{\"model\":\"fast\",\"input\":\"x\"}");
         ck_assert_int_eq(stage_route(&pipeline, c), STAGE_OK);
         hits[c->plan.targets[0].provider == &cfg->providers[1]]++;
         call_free(c);
@@ -227,7 +243,7 @@ END_TEST
 
 START_TEST(test_overload_sheds)
 {
-    struct call *c = call_of(&cfg->keys[0], "{\"model\":\"solo\",\"input\":\"x\"}");
+    struct call *c = call_of(who(0), "{\"model\":\"solo\",\"input\":\"x\"}");
     pool.bytes = pool.max_bytes;
     ck_assert_int_eq(pipeline_run(&pipeline, c), STAGE_REJECT);
     ck_assert_int_eq(c->error.status, 503);
@@ -239,7 +255,7 @@ END_TEST
 
 START_TEST(test_warm_up)
 {
-    struct call *c = call_of(&cfg->keys[0], "{\"model\":\"solo\",\"input\":\"x\",\"generate\":false}");
+    struct call *c = call_of(who(0), "{\"model\":\"solo\",\"input\":\"x\",\"generate\":false}");
     ck_assert_int_eq(pipeline_run(&pipeline, c), STAGE_DONE);
     ck_assert(c->response->log.ended);
     ck_assert_int_eq(c->response->log.terminal, LLM_EV_COMPLETED);
@@ -251,9 +267,10 @@ END_TEST
 
 static void check_auth(const char *token, bool loopback, const char *name, const char *code)
 {
-    const struct config_key *k = NULL;
+    const struct principal *k = NULL;
     struct api_error e;
-    enum err err = pipeline_authenticate(&pipeline, bytes_cstr(token), loopback, &k, &e);
+    const struct peer peer = {.loopback = loopback};
+    enum err err = principal_of_token(&pipeline.principals, bytes_cstr(token), &peer, &k, &e);
     if (name) {
         ck_assert_int_eq(err, ERR_OK);
         ck_assert_str_eq(k->name, name);
@@ -281,14 +298,16 @@ START_TEST(test_hashed_key)
     ck_assert_int_eq(config_key_new(key, hash), ERR_OK);
     snprintf(yaml, sizeof(yaml), "  - {name: hashed, hash: '%s', models: ['*']}\n", hash);
     struct config *own = test_config(yaml);
-    struct pipeline p;
-    const struct config_key *k = NULL;
+    const struct peer peer = {.loopback = false};
+    struct principals p;
+    const struct principal *k = NULL;
     struct api_error e;
-    pipeline_init(&p, own, &pool);
-    ck_assert_int_eq(pipeline_authenticate(&p, bytes_cstr(key), false, &k, &e), ERR_OK);
+    ck_assert_int_eq(principals_init(&p, own), ERR_OK);
+    ck_assert_int_eq(principal_of_token(&p, bytes_cstr(key), &peer, &k, &e), ERR_OK);
     ck_assert_str_eq(k->name, "hashed");
     key[strlen(key) - 1] ^= 1;
-    ck_assert_int_ne(pipeline_authenticate(&p, bytes_cstr(key), false, &k, &e), ERR_OK);
+    ck_assert_int_ne(principal_of_token(&p, bytes_cstr(key), &peer, &k, &e), ERR_OK);
+    principals_free(&p);
     config_free(own);
 }
 END_TEST
@@ -309,7 +328,7 @@ START_TEST(test_bad_json)
 {
     struct call *c = NULL;
     struct api_error e;
-    ck_assert_int_ne(call_new(cfg, &cfg->keys[0], bytes_cstr(bad_messages[_i]), &c, &e), ERR_OK);
+    ck_assert_int_ne(call_new(cfg, who(0), bytes_cstr(bad_messages[_i]), &c, &e), ERR_OK);
     ck_assert_ptr_null(c);
     ck_assert_int_eq(e.status, 400);
     ck_assert_str_eq(e.code, "invalid_json");

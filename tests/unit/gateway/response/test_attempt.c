@@ -3,6 +3,7 @@
 #include "tests/unit/common/run.h"
 
 static struct config *cfg;
+static const struct owner owner = {.id = "one"};
 static struct response_pool pool;
 static struct wheel wheel;
 static struct llm_request request;
@@ -51,7 +52,7 @@ static void wake(void *ctx UNUSED)
 static struct response *started(struct cursor *c)
 {
     const struct llm_log_head head = {.model = BYTES("m")};
-    struct response *r = response_new(&pool, &cfg->keys[0], &head);
+    struct response *r = response_new(&pool, &owner, &head);
     ck_assert_ptr_nonnull(r);
     response_start(r, &plan);
     *c = (struct cursor){0};

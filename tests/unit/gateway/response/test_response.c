@@ -2,6 +2,7 @@
 #include "tests/unit/common/run.h"
 
 static struct config *cfg;
+static const struct owner owner = {.id = "one"};
 static struct response_pool pool;
 static struct wheel wheel;
 static unsigned wakes;
@@ -46,7 +47,7 @@ static struct response *started(void)
     const struct attempt_target target = {.provider = &cfg->providers[0], .model = BYTES("m")};
     const struct attempt_plan plan = {.targets = &target, .n_targets = 1, .request = &request};
     const struct llm_log_head head = {.model = BYTES("m")};
-    struct response *r = response_new(&pool, &cfg->keys[0], &head);
+    struct response *r = response_new(&pool, &owner, &head);
     ck_assert_ptr_nonnull(r);
     response_start(r, &plan);
     return r;

@@ -6,6 +6,7 @@ static struct config *cfg;
 static struct response_pool pool;
 static struct wheel wheel;
 static uint64_t now;
+static struct owner owners[] = {{.id = "one"}, {.id = "other"}};
 
 enum { TTL = 120000 };
 
@@ -38,7 +39,7 @@ static void teardown(void)
 
 static void wake(void *ctx UNUSED) {}
 
-static struct response *started(struct cursor *c, const struct config_key *owner)
+static struct response *started(struct cursor *c, const struct owner *owner)
 {
     static const struct llm_request request;
     const struct attempt_target target = {.provider = &cfg->providers[0], .model = BYTES("m")};
@@ -58,7 +59,7 @@ static struct response *started(struct cursor *c, const struct config_key *owner
 static struct response *over(char ret[ID_MAX], const char *text)
 {
     struct cursor c;
-    struct response *r = started(&c, &cfg->keys[0]);
+    struct response *r = started(&c, &owners[0]);
     say(last_transfer(), text);
     finish(last_transfer());
     memcpy(ret, r->id, ID_MAX);
@@ -69,12 +70,12 @@ static struct response *over(char ret[ID_MAX], const char *text)
 
 static struct response *find(const char *id)
 {
-    return response_find(&pool, &cfg->keys[0], bytes_cstr(id));
+    return response_find(&pool, &owners[0], bytes_cstr(id));
 }
 
 static void set_policy(enum on_disconnect policy)
 {
-    cfg->keys[0].on_disconnect = policy;
+    owners[0].on_disconnect = policy;
 }
 
 static void sink_begin(struct event_sink *s, const char *name)
@@ -102,17 +103,17 @@ static void read_from(struct response *r, uint32_t from, struct buf *out)
 START_TEST(only_its_owner_finds_it)
 {
     struct cursor c;
-    struct response *r = started(&c, &cfg->keys[0]);
+    struct response *r = started(&c, &owners[0]);
     ck_assert_ptr_eq(find(r->id), r);
-    ck_assert_ptr_null(response_find(&pool, &cfg->keys[1], bytes_cstr(r->id)));
+    ck_assert_ptr_null(response_find(&pool, &owners[1], bytes_cstr(r->id)));
     ck_assert_ptr_null(find("resp_00000000000000000000000000000000"));
-    ck_assert_ptr_null(response_find(&pool, &cfg->keys[0], BYTES("")));
-    ck_assert_ptr_null(response_find(&pool, &cfg->keys[0], bytes_of(r->id, strlen(r->id) - 1)));
+    ck_assert_ptr_null(response_find(&pool, &owners[0], BYTES("")));
+    ck_assert_ptr_null(response_find(&pool, &owners[0], bytes_of(r->id, strlen(r->id) - 1)));
     finish(last_transfer());
     ck_assert_ptr_eq(find(r->id), r);
     cursor_detach(&c);
     ck_assert_ptr_eq(find(r->id), r);
-    ck_assert_ptr_null(response_find(&pool, &cfg->keys[1], bytes_cstr(r->id)));
+    ck_assert_ptr_null(response_find(&pool, &owners[1], bytes_cstr(r->id)));
 }
 END_TEST
 
@@ -212,12 +213,12 @@ START_TEST(the_oldest_goes_first_when_memory_is_short)
     struct cursor live[16];
     int n = 0;
     while (!response_pool_full(&pool)) {
-        started(&live[n++], &cfg->keys[0]);
+        started(&live[n++], &owners[0]);
         say(last_transfer(), big);
         ck_assert_int_lt(n, (int)ARRAY_LEN(live));
     }
     ck_assert_uint_eq(pool.n_retained, 0);
-    started(&c, &cfg->keys[0]);
+    started(&c, &owners[0]);
     cursor_detach(&c);
     while (n > 0)
         cursor_detach(&live[--n]);
@@ -228,13 +229,13 @@ END_TEST
 START_TEST(what_cannot_be_asked_for_again_is_not_kept)
 {
     struct cursor c;
-    struct response *r = started(&c, &cfg->keys[0]);
+    struct response *r = started(&c, &owners[0]);
     r->resumable = false;
     finish(last_transfer());
     cursor_detach(&c);
     ck_assert_uint_eq(pool.n_retained + pool.n_live, 0);
     pool.resume_ttl = 0;
-    started(&c, &cfg->keys[0]);
+    started(&c, &owners[0]);
     finish(last_transfer());
     cursor_detach(&c);
     ck_assert_uint_eq(pool.n_retained + pool.n_live, 0);
@@ -245,7 +246,7 @@ END_TEST
 START_TEST(cancelled_with_its_last_reader_it_can_still_be_read)
 {
     struct cursor c;
-    struct response *r = started(&c, &cfg->keys[0]);
+    struct response *r = started(&c, &owners[0]);
     say(last_transfer(), "h");
     cursor_detach(&c);
     ck_assert(last_transfer()->cancelled);
@@ -259,7 +260,7 @@ START_TEST(kept_it_goes_on_until_its_reader_is_back)
     struct cursor c;
     char id[ID_MAX];
     set_policy(ON_DISCONNECT_KEEP);
-    struct response *r = started(&c, &cfg->keys[0]);
+    struct response *r = started(&c, &owners[0]);
     memcpy(id, r->id, ID_MAX);
     cursor_detach(&c);
     turn(0);
@@ -284,7 +285,7 @@ START_TEST(kept_it_may_end_before_its_reader_is_back)
     struct cursor c;
     char id[ID_MAX];
     set_policy(ON_DISCONNECT_KEEP);
-    struct response *r = started(&c, &cfg->keys[0]);
+    struct response *r = started(&c, &owners[0]);
     memcpy(id, r->id, ID_MAX);
     cursor_detach(&c);
     turn(0);
@@ -302,7 +303,7 @@ START_TEST(nobody_can_come_back_to_some)
 {
     struct cursor c;
     set_policy(ON_DISCONNECT_KEEP);
-    struct response *r = started(&c, &cfg->keys[0]);
+    struct response *r = started(&c, &owners[0]);
     r->resumable = false;
     cursor_detach(&c);
     ck_assert(last_transfer()->cancelled);
@@ -313,7 +314,7 @@ START_TEST(finishing_takes_as_long_as_it_takes)
 {
     struct cursor c;
     set_policy(ON_DISCONNECT_FINISH);
-    struct response *r = started(&c, &cfg->keys[0]);
+    struct response *r = started(&c, &owners[0]);
     r->resumable = _i == 0;
     cursor_detach(&c);
     turn(0);
@@ -329,8 +330,8 @@ START_TEST(closing_cancels_what_nobody_reads)
 {
     struct cursor a, b;
     set_policy((enum on_disconnect)_i);
-    started(&a, &cfg->keys[0]);
-    started(&b, &cfg->keys[0]);
+    started(&a, &owners[0]);
+    started(&b, &owners[0]);
     cursor_detach(&a);
     response_pool_close(&pool);
     ck_assert(transfers[0].cancelled);

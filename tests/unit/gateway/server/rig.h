@@ -84,7 +84,8 @@ static inline bool room_open(struct room *r, const struct config *cfg, const int
     uv_signal_start(&r->on_stop, room_signal, SIGTERM);
     r->upstream = upstream_new(&r->loop, cfg);
     response_pool_init(&r->pool, r->upstream, cfg, &r->loop.wheel);
-    pipeline_init(&r->pipeline, cfg, &r->pool);
+    if (pipeline_init(&r->pipeline, cfg, &r->pool) != ERR_OK)
+        return false;
     r->env = (struct session_env){.cfg = cfg, .pipeline = &r->pipeline, .phase = &r->loop.phase};
     const struct server_opts o = {
         .loop = &r->loop, .cfg = cfg, .env = &r->env, .listen_fds = fds, .door = r->door};
@@ -101,6 +102,7 @@ static inline int room_end(struct room *r)
     server_free(r->server);
     response_pool_reap(&r->pool, loop_now(&r->loop));
     response_pool_free(&r->pool);
+    pipeline_free(&r->pipeline);
     upstream_free(r->upstream);
     uint64_t held = door_total(r->door);
     door_destroy(r->door);
@@ -164,7 +166,8 @@ static inline struct config *rig_config(struct rig *rig, const char *more, int f
         &yaml,
         "listen:\n  - address: 127.0.0.1:0\n  - address: 127.0.0.1:0\n"
         "    tls: {certificate: %s/c.pem, key: %s/k.pem}\n"
-        "workers: 1\norigins: [\"https://chat.example.com\"]\nhosts: [gw.example.com]\ndebug: {echo: true}\nlog: {level: error}\n"
+        "workers: 1\norigins: [\"https://chat.example.com\"]\nhosts: [gw.example.com]\ndebug: {echo: "
+        "true}\nlog: {level: error}\n"
         "providers:\n  - {name: demo, dialect: demo}\n"
         "  - {name: mute, dialect: chat_completions, base_url: \"http://127.0.0.1:%u/v1\", allow_plaintext: "
         "true}\n"

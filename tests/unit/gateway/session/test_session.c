@@ -39,12 +39,12 @@ static void setup(void)
                       "max_context_bytes: 16KiB}\n");
     wheel_init(&wheel, 0);
     response_pool_init(&pool, NULL, cfg, &wheel);
-    pipeline_init(&pipeline, cfg, &pool);
+    ck_assert_int_eq(pipeline_init(&pipeline, cfg, &pool), ERR_OK);
     phase_init(&phase);
     env = (struct session_env){.cfg = cfg, .pipeline = &pipeline, .phase = &phase};
     n_transfers = wakes = close_code = 0;
     buf_init(&out, 1 << 22);
-    s = session_open(&env, &cfg->keys[0], &carrier, NULL);
+    s = session_open(&env, principals_at(&pipeline.principals, 0), &carrier, NULL);
 }
 
 static void teardown(void)
@@ -53,6 +53,7 @@ static void teardown(void)
     response_pool_close(&pool);
     response_pool_reap(&pool, 0);
     response_pool_free(&pool);
+    pipeline_free(&pipeline);
     ck_assert_uint_eq(pool.n_live, 0);
     buf_free(&out);
     config_free(cfg);
@@ -373,7 +374,7 @@ START_TEST(test_leaving_cancels)
     session_free(s);
     ck_assert(transfers[0].cancelled);
     ck_assert_uint_eq(n_transfers, 1);
-    s = session_open(&env, &cfg->keys[0], &carrier, NULL);
+    s = session_open(&env, principals_at(&pipeline.principals, 0), &carrier, NULL);
 }
 END_TEST
 
@@ -413,8 +414,8 @@ END_TEST
 
 static struct exchange *exchange(const char *body, struct api_error *e)
 {
-    return exchange_start(&env, &cfg->keys[0], &dialect_chat_completions, bytes_cstr(body), 1700000000,
-                          &carrier, NULL, e);
+    return exchange_start(&env, principals_at(&pipeline.principals, 0), &dialect_chat_completions,
+                          bytes_cstr(body), 1700000000, &carrier, NULL, e);
 }
 
 #define CHAT "{\"model\":\"solo\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
