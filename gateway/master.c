@@ -229,8 +229,13 @@ static void reap(struct master *m)
 {
     int status;
     pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        on_died(m, pid, status);
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        /* It has asked to be traced, which no worker does that is well: it is not dead, and must not live. */
+        if (WIFSTOPPED(status))
+            (void)kill(pid, SIGKILL);
+        else
+            on_died(m, pid, status);
+    }
 }
 
 static void on_stop_signal(struct master *m)
@@ -323,8 +328,10 @@ static uint64_t tend(struct master *m, uint64_t now)
         struct generation *g = CONTAINER_OF(node, struct generation, node);
         bool draining = g->state.state == GENERATION_DRAINING;
         if (draining && generation_alive(g) == 0) {
+            const unsigned number = g->number;
             list_remove(node);
             generation_free(g);
+            LOG_INFO("generation ended generation=%u", number);
             continue;
         }
         if (draining && g->deadline_ms <= now) {

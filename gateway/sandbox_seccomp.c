@@ -3,10 +3,10 @@
 #include "common/attr.h"
 #include "gateway/sandbox_rules.h"
 #include <errno.h>
-#include <linux/netlink.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -93,35 +93,33 @@ static bool rule_all(scmp_filter_ctx f, uint32_t action, const char *const *name
     return true;
 }
 
-static bool rule_sockets(scmp_filter_ctx f)
+/* The call is allowed where an argument is `value`, of which `mask` counts. */
+static bool allow_if(scmp_filter_ctx f, int call, unsigned arg, scmp_datum_t mask, scmp_datum_t value)
 {
-    static const int families[] = {AF_INET, AF_INET6, AF_UNIX};
-    for (size_t i = 0; i < ARRAY_LEN(families); i++)
-        if (seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-                             SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i])) != 0)
-            return false;
-    /* To sort a name's addresses libc asks for those of this machine. */
-    return seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
-                            SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE)) == 0;
+    const struct scmp_arg_cmp one = {.arg = arg, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value};
+    return seccomp_rule_add_array(f, SCMP_ACT_ALLOW, call, 1, &one) == 0;
 }
+
+#define ALL_BITS UINT64_MAX
 
 /* Calls of which only some forms are needed. */
 static bool rule_some(scmp_filter_ctx f)
 {
+    /* The last one: to sort a name's addresses libc asks for those of this machine. */
+    static const scmp_datum_t families[] = {AF_INET, AF_INET6, AF_UNIX, AF_NETLINK};
     static const scmp_datum_t ioctls[] = {FIONBIO, FIONREAD, FIOCLEX};
     static const scmp_datum_t prctls[] = {PR_SET_NAME, PR_GET_NAME, 0x53564d41 /* PR_SET_VMA */};
-    bool ok = rule_sockets(f);
+    bool ok = true;
+    for (size_t i = 0; i < ARRAY_LEN(families); i++)
+        ok = ok && allow_if(f, SCMP_SYS(socket), 0, ALL_BITS, families[i]);
     for (size_t i = 0; i < ARRAY_LEN(ioctls); i++)
-        ok = ok &&
-             seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, ioctls[i])) == 0;
+        ok = ok && allow_if(f, SCMP_SYS(ioctl), 1, ALL_BITS, ioctls[i]);
     for (size_t i = 0; i < ARRAY_LEN(prctls); i++)
-        ok = ok &&
-             seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, prctls[i])) == 0;
+        ok = ok && allow_if(f, SCMP_SYS(prctl), 0, ALL_BITS, prctls[i]);
     /* Threads (of the resolver), not processes. clone3 keeps its flags in memory: it does not exist. */
-    ok = ok && seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-                                SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD)) == 0;
-    /* Only to be told a limit, of its own. */
-    return ok && seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A2(SCMP_CMP_EQ, 0)) == 0;
+    ok = ok && allow_if(f, SCMP_SYS(clone), 0, CLONE_THREAD, CLONE_THREAD);
+    /* Only to be told a limit, not to set one. */
+    return ok && allow_if(f, SCMP_SYS(prlimit64), 2, ALL_BITS, 0);
 }
 
 enum err seccomp_rules(void)

@@ -77,8 +77,9 @@ static enum err hide(struct bytes name)
     return ERR_OK;
 }
 
-enum err environment_hide(struct bytes s)
+enum err environment_hide(struct bytes written)
 {
+    struct bytes s = written;
     struct variable v;
     enum err e = ERR_OK;
     while (s.len > 0 && e == ERR_OK) {

@@ -124,14 +124,16 @@ static bool order(int32_t *chars, size_t n)
 /* Composes the first `n` characters, which end before one that does not join, and appends them. */
 static bool flush(struct stretch *s, size_t n)
 {
-    const int32_t next = s->chars[n]; /* reencode writes UTF-8 over the characters, and a NUL behind them */
-    if (!order(s->chars, n))
+    int32_t *chars = s->chars;
+    const int32_t next = chars[n]; /* reencode writes UTF-8 over the characters, and a NUL behind them */
+    if (!order(chars, n))
         return false;
-    const utf8proc_ssize_t len = utf8proc_reencode(s->chars, (utf8proc_ssize_t)n, s->options);
-    if (len < 0 || buf_append(&s->composed, s->chars, (size_t)len) != ERR_OK)
+    const utf8proc_ssize_t len = utf8proc_reencode(chars, (utf8proc_ssize_t)n, s->options);
+    if (len < 0 || buf_append(&s->composed, chars, (size_t)len) != ERR_OK)
         return false;
-    s->chars[n] = next;
-    memmove(s->chars, s->chars + n, (s->n - n) * sizeof(*s->chars));
+    /* What was allocated is the stretch's, which frees it. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+    chars[n] = next;
+    memmove(chars, chars + n, (s->n - n) * sizeof(*chars));
     s->n -= n;
     return true;
 }
@@ -140,7 +142,7 @@ static bool make_room(struct stretch *s)
 {
     if (s->n + DECOMPOSED_MAX < s->cap)
         return true;
-    const size_t cap = MAX(s->cap * 2, (size_t)CHUNK + 2 * DECOMPOSED_MAX);
+    const size_t cap = MAX(s->cap * 2, (size_t)CHUNK + (size_t)2 * DECOMPOSED_MAX);
     int32_t *chars = realloc(s->chars, cap * sizeof(*chars));
     if (!chars)
         return false;

@@ -130,7 +130,7 @@ describe('secrets', () => {
                 assert.doesNotMatch(readFileSync(`/proc/${pid}/environ`, 'utf8'), /sk-canary/);
             const since = gw.mark();
             assert.match((await gw.reload())[0], /serving/);
-            await gw.waitLog(/worker ended/, { since }); // the former configuration goes with it
+            await gw.waitLog(/generation ended/, { since }); // the former configuration goes with it
         }
         await gw.stop();
         await rm(dir, { recursive: true });

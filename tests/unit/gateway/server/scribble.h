@@ -2,9 +2,9 @@
 /* What a worker gone wrong can do to the memory that all processes share: writes over every shared mapping of
  * this process that is no file's. */
 #include <check.h>
-#include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum scribble { SCRIBBLE_ZEROS, SCRIBBLE_ONES, SCRIBBLE_NOISE, SCRIBBLES };
@@ -32,9 +32,10 @@ static inline unsigned scribble_all(enum scribble how, uint64_t seed)
     FILE *maps = fopen("/proc/self/maps", "re");
     ck_assert_ptr_nonnull(maps);
     while (fgets(line, sizeof(line), maps)) {
-        uintptr_t from, to;
-        if (strstr(line, " rw-s ") && strstr(line, "/dev/zero") &&
-            sscanf(line, "%" SCNxPTR "-%" SCNxPTR, &from, &to) == 2) {
+        char *at;
+        const uintptr_t from = strtoul(line, &at, 16);
+        const uintptr_t to = *at == '-' ? strtoul(at + 1, NULL, 16) : 0;
+        if (strstr(line, " rw-s ") && strstr(line, "/dev/zero") && to > from) {
             scribble((unsigned char *)from, to - from, how, seed); /* NOLINT(performance-no-int-to-ptr) */
             n++;
         }
