@@ -10,6 +10,7 @@ void check_listeners(struct config *cfg, const struct node *root, struct problem
 void check_admin(struct config *cfg, const struct node *root, struct problems *p);
 void check_origins(struct config *cfg, const struct node *root, struct problems *p);
 void check_hosts(struct config *cfg, const struct node *root, struct problems *p);
+void check_proxies(struct config *cfg, const struct node *root, struct problems *p);
 void check_limits(struct config *cfg, const struct node *root, struct problems *p);
 void check_providers(struct config *cfg, const struct node *root, struct problems *p);
 /* After check_providers. */

@@ -36,6 +36,7 @@ static void read_and_check(struct config *c, struct node *root, struct problems 
     read_config(c, root, p);
     check_listeners(c, root, p);
     check_hosts(c, root, p);
+    check_proxies(c, root, p);
     check_origins(c, root, p);
     check_limits(c, root, p);
     check_providers(c, root, p);

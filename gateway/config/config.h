@@ -6,8 +6,10 @@
 #include "common/arena.h"
 #include "common/buf.h"
 #include "common/log.h"
+#include "common/network.h"
 #include "common/secret.h"
 #include "protocols/dialect.h"
+#include "protocols/http1/http1_forwarded.h"
 #include <sys/types.h>
 
 /* A certificate with its chain, and its private key: the files, and the PEM texts that were in them when the
@@ -108,8 +110,14 @@ struct config {
     } sandbox;
     const char **origins;
     size_t n_origins;
-    const char **hosts; /* lower case */
+    const char **hosts;
     size_t n_hosts;
+    const char **trusted_proxies; /* as written */
+    size_t n_trusted_proxies;
+    struct network *trusted;
+    size_t n_trusted;
+    bool trust_unix;                        /* "unix" is among them */
+    enum http1_forwarded_by trusted_header; /* that they write */
     struct config_provider *providers;
     size_t n_providers;
     struct config_model *models;

@@ -246,6 +246,13 @@ const struct config_keydef config_keys[] = {
     DURATION(unauthenticated, "60s", "a connection of which nothing authenticates, from accept to its end"),
     DURATION(upstream_idle, "118s", "a connection to a provider between two requests"),
     DURATION(write, "30s", "a client whose socket takes nothing for so long is closed"),
+    WORDS("trusted_header", "x-forwarded-for|forwarded", "x-forwarded-for", AT(config, trusted_header),
+          "where trusted_proxies tell of their client: X-Forwarded-For with X-Forwarded-Proto, or Forwarded "
+          "(RFC "
+          "7239)"),
+    LIST("trusted_proxies", CONFIG_STRINGS, 0, 1000, false,
+         LIST_AT(config, trusted_proxies, n_trusted_proxies),
+         "peers that are believed who asks through them: addresses, networks such as 10.0.0.0/8, or unix"),
     STRING("user", CONFIG_STRING, 64, false, AT(config, user),
            "workers run as this user; the master, which must be root then, opens sockets and keys before"),
     {.path = "workers",

@@ -36,7 +36,7 @@ bool principal_may_use(const struct principal *p, struct bytes model, const stru
 
 /* From where it is asked. */
 struct peer {
-    bool loopback; /* the listener is one: keys kept in plain text count there only */
+    bool loopback; /* who asks is on this machine: keys kept in plain text count there only */
 };
 /* Whose token is it? ERR_INVALID with 401 missing_api_key or invalid_api_key. */
 enum err principal_of_token(const struct principals *p, struct bytes token, const struct peer *peer,

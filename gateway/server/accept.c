@@ -30,7 +30,7 @@ static void set_options(const struct listener *l, int fd)
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 }
 
-static void note_refusal(struct server *s, struct bytes address, const char *key)
+void server_note_refusal(struct server *s, struct bytes address, const char *key)
 {
     char text[INET6_ADDRSTRLEN] = "unix";
     unsigned suppressed;
@@ -54,15 +54,18 @@ static enum door_verdict enter(struct listener *l, struct bytes address, uint8_t
     return s->n_admin < ADMIN_MAX ? DOOR_OPEN : DOOR_CUT;
 }
 
-static void take(struct listener *l, int fd, struct bytes address)
+/* A proxy's own address counts for nobody: its clients' do, once their requests tell them (http_peer.c). */
+static void take(struct listener *l, int fd, struct bytes peer)
 {
+    const bool proxied = peer_is_trusted(l->server->cfg, peer);
+    const struct bytes address = proxied ? (struct bytes){NULL, 0} : peer;
     static const unsigned statuses[] = {[DOOR_OPEN] = 0, [DOOR_ADDRESS] = 429, [DOOR_FULL] = 503};
     struct server *s = l->server;
     uint8_t held;
     const char *key;
     enum door_verdict verdict = enter(l, address, &held, &key);
     if (verdict != DOOR_OPEN && key)
-        note_refusal(s, address, key);
+        server_note_refusal(s, address, key);
     bool told = verdict == DOOR_OPEN || (verdict != DOOR_CUT && s->n_refused < REFUSED_MAX);
     struct conn *c = told ? conn_new(l, address, statuses[verdict], held) : NULL;
     if (!c) {
@@ -70,6 +73,7 @@ static void take(struct listener *l, int fd, struct bytes address)
         close(fd);
         return;
     }
+    c->proxied = proxied;
     set_options(l, fd);
     if (l->ops->adopt(l, c, fd) != ERR_OK)
         conn_closed(c);

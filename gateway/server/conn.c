@@ -20,6 +20,13 @@ const struct fsm_def conn_fsm = {"conn", state_names, allowed, ARRAY_LEN(allowed
 
 static void on_timer(struct wheel_timer *t);
 
+static void set_address(struct conn *c, struct bytes address)
+{
+    c->address_len = (uint8_t)address.len;
+    if (address.len > 0)
+        memcpy(c->address, address.data, address.len);
+}
+
 struct conn *conn_new(struct listener *l, struct bytes address, unsigned refusal, uint8_t held)
 {
     struct server *s = l->server;
@@ -37,13 +44,13 @@ struct conn *conn_new(struct listener *l, struct bytes address, unsigned refusal
     c->server = s;
     c->listener = l;
     c->tls = l->cfg->tls;
+    c->local = l->cfg->loopback;
+    c->secure = c->tls;
     c->ops = l->ops;
     c->since_ms = c->rx_ms = c->accepted_ms = server_now(s);
     c->refusal = (uint16_t)refusal;
     c->held = held;
-    c->address_len = (uint8_t)address.len;
-    if (address.len > 0)
-        memcpy(c->address, address.data, address.len);
+    set_address(c, address);
     list_append(&s->conns, &c->all_);
     s->n_conns++;
     s->n_admin += l->cfg->admin;
@@ -63,6 +70,29 @@ static void leave(struct conn *c, uint8_t parts)
 {
     const struct server_opts *o = &c->server->o;
     door_leave(o->door, o->door_slot, bytes_of(c->address, c->address_len), &c->held, parts);
+}
+
+bool conn_readdress(struct conn *c, struct bytes address)
+{
+    const struct server_opts *o = &c->server->o;
+    const uint8_t held = c->held & (DOOR_SESSION | DOOR_STRANGER);
+    uint8_t now_held;
+    const char *key;
+    if (held == 0 || bytes_eq(address, bytes_of(c->address, c->address_len)))
+        return true;
+    leave(c, held);
+    set_address(c, address);
+    enum door_verdict verdict =
+        door_enter(o->door, o->door_slot, address, false, server_now(c->server), &now_held, &key);
+    c->held |= now_held;
+    if (!(held & DOOR_STRANGER))
+        leave(c, DOOR_STRANGER);
+    if (verdict == DOOR_OPEN)
+        return true;
+    server_note_refusal(c->server, address, key);
+    c->refusal = verdict == DOOR_ADDRESS ? 429 : 503;
+    c->server->n_refused++;
+    return false;
 }
 
 void conn_secured(struct conn *c)

@@ -40,6 +40,9 @@ struct conn {
     uint16_t refusal;      /* 429 or 503: came past a cap, and will be told so */
     bool served;           /* has had an answer: keep_alive counts, not handshake */
     bool tls;
+    bool proxied; /* a trusted proxy is at its other end; of its request then are: */
+    bool local;   /* who asks is on this machine */
+    bool secure;  /* who asks has come over TLS */
     uint8_t held; /* parts of the door */
     uint8_t address_len;
     uint8_t address[16];
@@ -77,6 +80,9 @@ void conn_finish(struct conn *c);
 /* Closes at the end of the turn, without more ado. */
 void conn_doom(struct conn *c);
 
+/* Another one asks through the proxy that is at its other end: the door counts it for that address from now
+ * on. False: that one has too many, or there are too many in all; c->refusal says which. */
+bool conn_readdress(struct conn *c, struct bytes address) MUST_USE;
 /* Somebody has authenticated on it: it is no stranger any more. */
 void conn_known(struct conn *c);
 

@@ -42,6 +42,10 @@ void cors_refuse(struct conn *c, const struct http1_request *req);
 /* A preflight, or a plain question for the methods. Answered without a key, as browsers ask without one. */
 void cors_options(struct conn *c, const struct http1_request *req, const char *methods);
 
+/* http_peer.c: whose request it is. */
+/* False: past a cap, and refused as c->refusal says. */
+bool peer_take(struct conn *c, const struct http1_request *req) MUST_USE;
+
 /* http_host.c: whom a request addresses. */
 bool host_allowed(const struct conn *c, const struct http1_host *host);
 void host_refuse(struct conn *c, const struct http1_host *host);

@@ -16,8 +16,8 @@ static const char known_headers[] =
  * that, too. */
 static bool same_origin(const struct conn *c, struct bytes origin, const struct http1_host *host)
 {
-    const struct bytes scheme = c->tls ? BYTES("https://") : BYTES("http://");
-    const uint16_t own = c->tls ? 443 : 80;
+    const struct bytes scheme = c->secure ? BYTES("https://") : BYTES("http://");
+    const uint16_t own = c->secure ? 443 : 80;
     struct http1_host from;
     if (!bytes_starts(origin, scheme) || !http1_host_parse(bytes_skip(origin, scheme.len), &from))
         return false;

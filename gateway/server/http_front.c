@@ -61,7 +61,7 @@ static void choose_request_id(struct http_conn *h, const struct http1_request *r
 
 static bool authenticate(struct conn *c, const struct http1_request *req, struct bytes token)
 {
-    const struct peer peer = {.loopback = c->listener->cfg->loopback};
+    const struct peer peer = {.loopback = c->local};
     struct api_error e;
     if (token_in_query(req->query))
         return refuse(c, 401, API_AUTH, "token_in_url",
@@ -307,7 +307,7 @@ void front_head(struct conn *c, const struct http1_request *req)
         buf_append_bytes(&h->headers, BYTES("Strict-Transport-Security: max-age=31536000\r\n"));
     LOG_DEBUG_OF(&c->ids, "http request method=%.*s path=%.*s", BYTES_FMT(req->method),
                  (int)MIN(req->path.len, 200), req->path.data);
-    if (c->refusal != 0) {
+    if (c->refusal != 0 || !peer_take(c, req)) {
         past_cap(c);
         return;
     }
@@ -317,7 +317,7 @@ void front_head(struct conn *c, const struct http1_request *req)
     }
     struct endpoints_at at;
     const bool origin_ok = cors_origin(c, req);
-    const bool tests = c->server->cfg->echo && c->listener->cfg->loopback;
+    const bool tests = c->server->cfg->echo && c->local;
     const bool found = endpoint_find(c->listener->endpoints, req->path, tests, &at);
     h->asset = found || c->listener->cfg->admin ? NULL : web_find(req->path);
     if (found)

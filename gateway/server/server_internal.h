@@ -100,6 +100,10 @@ void server_take_down(uv_timer_t *t);
 /* accept.c */
 /* Opens each listener's own. ERR_NOMEM. */
 enum err accept_open(struct server *s) MUST_USE;
+/* Logs, within bounds, that `address` was not let in, and the key under limits that says so. */
+void server_note_refusal(struct server *s, struct bytes address, const char *key);
+/* One of trusted_proxies; no address: a Unix socket's peer. */
+bool peer_is_trusted(const struct config *cfg, struct bytes address);
 void accept_stop(struct server *s);
 /* Closes all. */
 void accept_close(struct server *s);

@@ -11,8 +11,7 @@ struct rule {
 #define HEX64 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 #define TOP                                                                                                  \
     "admin, debug, group, hosts, keys, limits, listen, log, models, origins, providers, sandbox, timeouts, " \
-    "user, "                                                                                                 \
-    "workers"
+    "trusted_header, trusted_proxies, user, workers"
 
 static const struct rule rules[] = {
     /* Unknown, missing, twice. */
@@ -116,6 +115,14 @@ static const struct rule rules[] = {
      "info, warn, error\n"},
     {"model: quick", "model: quick\n        weight: 0",
      "t.yaml:12: models[0].targets[0].weight: '0' is out of range; allowed: an integer from 1 to 1000\n"},
+    {"workers: 2", "trusted_proxies: [\"::1\", unix, 10.0.0.0/8, 10.0.0.1/8]",
+     "t.yaml:3: trusted_proxies[3]: has bits behind those that its / leaves; allowed: an address, "
+     "ADDRESS/BITS such "
+     "as 10.0.0.0/8, or unix\n"},
+    {"workers: 2", "trusted_proxies: [proxy.example.com]",
+     "t.yaml:3: trusted_proxies[0]: is no numeric address; %"},
+    {"workers: 2", "trusted_header: via",
+     "t.yaml:3: trusted_header: 'via' is no such value; allowed: x-forwarded-for, forwarded\n"},
     {"workers: 2", "hosts: [\"a.example.com:80\"]",
      "t.yaml:3: hosts[0]: is no name of a host; allowed: a name such as gateway.example.com, without scheme, "
      "port and *\n"},

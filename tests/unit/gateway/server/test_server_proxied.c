@@ -1,0 +1,140 @@
+/* Behind a proxy: who asks is whom a trusted one names. */
+#include "rig.h"
+#include "tests/unit/common/run.h"
+
+static struct rig rig;
+
+static void start_trusting(void)
+{
+    rig_start(&rig, "trusted_proxies: [127.0.0.1, 10.0.0.0/8]\nlimits: {max_sessions_per_address: 3}\n");
+}
+
+/* The peer is not among the trusted: what it says of a client is its own invention. */
+static void start_wary(void)
+{
+    rig_start(&rig, "trusted_proxies: [10.0.0.0/8]\n");
+}
+
+static void start_rfc(void)
+{
+    rig_start(&rig, "trusted_proxies: [127.0.0.1]\ntrusted_header: forwarded\n");
+}
+
+static void stop(void)
+{
+    rig_stop(&rig);
+}
+
+#define GET "GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer sk-test-1\r\n"
+#define XFF(s) "X-Forwarded-For: " s "\r\n"
+
+static void answers(int transport, const char *more, int status, const char *has)
+{
+    struct client c;
+    char text[600], expected[32];
+    int n = snprintf(text, sizeof(text), GET "Connection: close\r\n%s\r\n", more);
+    client_open(&c, &rig, transport, 0);
+    client_send(&c, bytes_of(text, (size_t)n));
+    client_read_to_end(&c);
+    snprintf(expected, sizeof(expected), "HTTP/1.1 %d ", status);
+    ck_assert_msg(bytes_starts(buf_bytes(&c.in), bytes_cstr(expected)) && client_has(&c, has),
+                  "%s: expected %d with '%s', got %.*s", more, status, has, BYTES_FMT(buf_bytes(&c.in)));
+    client_close(&c);
+}
+
+/* Its key is a plaintext one: it counts for this machine's own only. */
+START_TEST(the_client_decides_what_is_loopback)
+{
+    answers(_i, "", 200, "\"list\"");
+    answers(_i, XFF("127.0.0.1"), 200, "\"list\"");
+    answers(_i, XFF("::1"), 200, "\"list\"");
+    answers(_i, XFF("203.0.113.9"), 401, "counts on loopback");
+    answers(_i, XFF("127.0.0.1, 203.0.113.9"), 401, "counts on loopback");
+    answers(_i, XFF("203.0.113.9, 10.1.2.3"), 401, "counts on loopback");
+    answers(_i, XFF("unknown"), 401, "counts on loopback");
+    answers(_i, "Forwarded: for=203.0.113.9\r\n", 200, "\"list\"");
+}
+END_TEST
+
+START_TEST(the_clients_scheme_decides_what_is_own)
+{
+    const char *by_socket = _i == 1 ? "https" : "http", *other = _i == 1 ? "http" : "https";
+    char text[300];
+    snprintf(text, sizeof(text), XFF("::1") "X-Forwarded-Proto: %s\r\nOrigin: %s://localhost\r\n", other,
+             other);
+    answers(_i, text, 200, "Access-Control-Allow-Origin: ");
+    snprintf(text, sizeof(text), XFF("::1") "X-Forwarded-Proto: %s\r\nOrigin: %s://localhost\r\n", other,
+             by_socket);
+    answers(_i, text, 403, "origin_not_allowed");
+    snprintf(text, sizeof(text), XFF("::1") "Origin: %s://localhost\r\n", by_socket);
+    answers(_i, text, 200, "Access-Control-Allow-Origin: ");
+}
+END_TEST
+
+static void send_as(struct client *c, const char *client, unsigned status)
+{
+    char text[400], expected[32];
+    int n = snprintf(text, sizeof(text), GET XFF("%s") "\r\n", client);
+    buf_reset(&c->in);
+    ck_assert(client_send(c, bytes_of(text, (size_t)n)));
+    snprintf(expected, sizeof(expected), "HTTP/1.1 %u ", status);
+    client_read_until(c, "}}");
+    ck_assert_msg(bytes_starts(buf_bytes(&c->in), bytes_cstr(expected)), "%s: %.*s", client,
+                  BYTES_FMT(buf_bytes(&c->in)));
+}
+
+/* The proxy's own connections have no ceiling of an address; those that one client's requests hold at a time
+ * have. */
+START_TEST(the_client_counts_at_the_door)
+{
+    enum { CAP = 3 };
+    struct client c[CAP + 1], more;
+    for (int i = 0; i <= CAP; i++)
+        client_open(&c[i], &rig, _i, 0);
+    for (int i = 0; i < CAP; i++)
+        send_as(&c[i], "203.0.113.9", 401);
+    send_as(&c[CAP], "203.0.113.9", 429);
+    client_open(&more, &rig, _i, 0);
+    send_as(&more, "203.0.113.10", 401);
+    /* Another client's request on the same connection: the first one has room again. */
+    send_as(&c[0], "203.0.113.11", 401);
+    send_as(&more, "203.0.113.9", 401);
+    for (int i = 0; i <= CAP; i++)
+        client_close(&c[i]);
+    client_close(&more);
+}
+END_TEST
+
+START_TEST(a_stranger_is_not_believed)
+{
+    answers(_i, XFF("203.0.113.9"), 200, "\"list\"");
+    answers(_i, XFF("::1") "X-Forwarded-Proto: https\r\nOrigin: https://localhost\r\n", _i == 1 ? 200 : 403,
+            "");
+}
+END_TEST
+
+START_TEST(the_other_header)
+{
+    answers(_i, "Forwarded: for=203.0.113.9;proto=https\r\n", 401, "counts on loopback");
+    answers(_i, "Forwarded: for=\"[::1]:99\";proto=https\r\nOrigin: https://localhost\r\n", 200, "\"list\"");
+    answers(_i, XFF("203.0.113.9"), 200, "\"list\"");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("server_proxied");
+    TCase *trusting = tcase_create("trusting"), *wary = tcase_create("wary"), *rfc = tcase_create("rfc");
+    tcase_add_checked_fixture(trusting, start_trusting, stop);
+    tcase_add_checked_fixture(wary, start_wary, stop);
+    tcase_add_checked_fixture(rfc, start_rfc, stop);
+    tcase_add_loop_test(trusting, the_client_decides_what_is_loopback, 0, TRANSPORTS);
+    tcase_add_loop_test(trusting, the_clients_scheme_decides_what_is_own, 0, TRANSPORTS);
+    tcase_add_loop_test(trusting, the_client_counts_at_the_door, 0, TRANSPORTS);
+    tcase_add_loop_test(wary, a_stranger_is_not_believed, 0, TRANSPORTS);
+    tcase_add_loop_test(rfc, the_other_header, 0, TRANSPORTS);
+    suite_add_tcase(suite, trusting);
+    suite_add_tcase(suite, wary);
+    suite_add_tcase(suite, rfc);
+    return run_suite(suite);
+}
