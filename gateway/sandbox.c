@@ -71,6 +71,9 @@ static enum err enter(const char *name, enum err (*rules)(void))
 
 enum err sandbox_enter(const struct config *cfg)
 {
+#if defined(SLUICE_COVERAGE)
+    return ERR_OK;
+#endif
     enum err e = cfg->sandbox.landlock ? enter("landlock", landlock_rules) : ERR_OK;
     if (e == ERR_OK && cfg->sandbox.seccomp)
         e = enter("seccomp", seccomp_rules);

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds, and runs all tests:  tests/run.sh [unit|e2e|browser|schema|fuzz|lint|load|all]...
+# Installs what is missing, builds, and runs all tests:  tests/run.sh [unit|e2e|browser|schema|fuzz|lint|load|hostile|all]...
 #   unit     the C units, built plain and with AddressSanitizer and UndefinedBehaviorSanitizer; and a build by clang
 #   e2e      Node's tests of the real program, over both builds        browser  the chat page and its client module, over both
 #   schema   the published JSON Schemas against the validators         load     the load harness's smoke test
 #   fuzz     each fuzz target for 2 seconds: enough to see that they build and that no seed breaks one
+#   hostile  hostile clients beside honest ones, for 20 seconds
 #   lint     formatting, clang-tidy, and who may include what
 # Ends with a line "N passed, N failed" and a status that is not 0 when anything failed. Logs: build/logs/.
 set -uo pipefail
@@ -185,6 +186,14 @@ tidy() {
     return $status
 }
 
+hostile() {
+    say "hostile clients beside honest ones"
+    tests/hostile.sh >"$logs/hostile.log" 2>&1
+    local status=$?
+    grep -E 'p99|^FAILED' "$logs/hostile.log"
+    verdict "hostile clients" $status
+}
+
 load() {
     local bad good
     say "load harness, smoke"
@@ -204,8 +213,8 @@ wants() {
 }
 for word in $wanted; do
     case $word in
-        all | unit | e2e | browser | schema | fuzz | lint | load) ;;
-        *) fail "unknown: $word. One or more of: all unit e2e browser schema fuzz lint load" ;;
+        all | unit | e2e | browser | schema | fuzz | lint | load | hostile) ;;
+        *) fail "unknown: $word. One or more of: all unit e2e browser schema fuzz lint load hostile" ;;
     esac
 done
 
@@ -235,4 +244,5 @@ if wants browser; then both_builds browser tests/browser/*.test.mjs; fi
 if wants fuzz; then fuzz; fi
 if wants lint; then lint; fi
 if wants load && [ -x loadtest/smoke.sh ]; then load; fi
+if wants hostile; then hostile; fi
 finish

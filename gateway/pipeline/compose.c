@@ -130,8 +130,7 @@ static bool flush(struct stretch *s, size_t n)
         return false;
     const utf8proc_ssize_t len = utf8proc_reencode(chars, (utf8proc_ssize_t)n, s->options);
     if (len < 0 || buf_append(&s->composed, chars, (size_t)len) != ERR_OK)
-        return false;
-    /* What was allocated is the stretch's, which frees it. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+        return false; /* NOLINT(clang-analyzer-unix.Malloc): compose_text frees them, always */
     chars[n] = next;
     memmove(chars, chars + n, (s->n - n) * sizeof(*chars));
     s->n -= n;

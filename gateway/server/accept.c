@@ -1,5 +1,6 @@
 /* The acceptor. */
 #include "common/log.h"
+#include "gateway/ops/metrics.h"
 #include "gateway/server/conn.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -34,7 +35,8 @@ void server_note_refusal(struct server *s, struct bytes address, const char *key
 {
     char text[INET6_ADDRSTRLEN] = "unix";
     unsigned suppressed;
-    s->refusals++;
+    if (s->o.env->metrics)
+        metrics_refusal(s->o.env->metrics, REFUSAL_CAP);
     if (!log_gate_pass(&s->refused, server_now(s), &suppressed))
         return;
     if (address.len > 0)

@@ -73,7 +73,6 @@ struct server {
     uint64_t room;                        /* for so many there are descriptors */
     unsigned n_marked;                    /* put into `dirty` since the last flush */
     unsigned n_refused;                   /* that are being told so */
-    uint64_t refusals;                    /* connections that the door did not let in, since the start */
     struct log_gate refused;
     struct buf out;               /* where every connection encodes, one at a time */
     struct http1_request request; /* the head being looked at */
