@@ -20,10 +20,11 @@ struct event_sink {
  * cursor. */
 struct llm_encoder {
     struct llm_pos pos;
-    struct bytes stream_id; /* added to every event when not empty; borrowed */
-    bool include_usage;     /* chat */
-    bool done;              /* the terminal has been encoded */
-    uint32_t state;         /* the dialect's own */
+    const struct llm_head *head; /* under which the log is shown; borrowed */
+    struct bytes stream_id;      /* added to every event when not empty; borrowed */
+    bool include_usage;          /* chat */
+    bool done;                   /* the terminal has been encoded */
+    uint32_t state;              /* the dialect's own */
 };
 
 /* A provider stream's decoder state: the dialect's own struct behind it. */
@@ -57,7 +58,7 @@ struct dialect {
                           size_t budget);
     /* The whole answer as one object, for a client that does not stream. The log must have ended, and not as
      * failed. */
-    void (*encode_answer)(const struct llm_log *l, struct buf *out);
+    void (*encode_answer)(const struct llm_head *h, const struct llm_log *l, struct buf *out);
 
     /* Facing the provider; `encode_request` is NULL in a dialect that does not. */
     const char *path; /* after the provider's base URL: "/chat/completions" */

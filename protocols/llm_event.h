@@ -1,6 +1,7 @@
 #pragma once
 /* The neutral answer: an append-only log of events, numbered from 0 without gaps, ending in exactly one
- * terminal.
+ * terminal. Who asked for it, and as what, is its head, which lies beside it: a finished log can be shown to
+ * somebody else under another head.
  *
  * One event here is one server event of the OpenAI Responses stream, so an event's index *is* its
  * `sequence_number`. Other dialects make of an event what they need (often nothing).
@@ -67,7 +68,7 @@ enum { LLM_MAX_ITEMS = 1024, LLM_MAX_PARTS = 256 };
 /* One output item. Strings are the log's. */
 struct llm_output_item {
     enum llm_output_kind kind;
-    struct bytes id;      /* never empty: the provider's, or made from the response id: msg_/fc_/rs_ */
+    struct bytes id;      /* never empty: the provider's, or made from the log's seed: msg_/fc_/rs_ */
     struct bytes call_id; /* function call */
     struct bytes name;    /* function call; the type of an opaque item */
     struct bytes extra; /* raw JSON members, e.g. "encrypted_content":"..", in the words of extra_dialect; set
@@ -96,6 +97,9 @@ struct llm_end {
     struct api_error error; /* failed */
 };
 
+/* Characters of a seed. */
+enum { LLM_SEED_MAX = 48 };
+
 struct llm_log {
     /* The events. */
     uint32_t count;
@@ -108,24 +112,24 @@ struct llm_log {
     struct llm_output_item *items_;
     unsigned n_items_, cap_items_;
     const char *newest_; /* the strings of the item added last */
-    char *head_;         /* the head's strings */
-    /* The head: set once by llm_log_init. */
+    char seed_[LLM_SEED_MAX + 1];
+    char *words_;                        /* of an imported log: what end.error's type and code point to */
+    const struct dialect *extra_dialect; /* whose words the extras are; NULL before a provider is chosen */
+    struct llm_end end;                  /* valid when ended; the usage as far as it has been told */
+};
+
+/* Who asked for an answer, and as what. Its strings belong to whoever keeps it. */
+struct llm_head {
     struct bytes id;                   /* resp_... */
     struct bytes model;                /* as the client asked */
     struct bytes previous_response_id; /* or empty */
     struct bytes echo;  /* raw JSON members that the Responses object repeats from its request */
     int64_t created_at; /* unix seconds */
-    const struct dialect *extra_dialect; /* whose words the extras are; NULL before a provider is chosen */
-    struct llm_end end;                  /* valid when ended; the usage as far as it has been told */
 };
 
-struct llm_log_head {
-    struct bytes id, model, previous_response_id, echo;
-    int64_t created_at;
-};
-
-/* Copies the head. ERR_NOMEM. */
-enum err llm_log_init(struct llm_log *l, const struct llm_log_head *head, size_t max_bytes) MUST_USE;
+/* `seed` (its first LLM_SEED_MAX characters) goes into the ids that are made for items whose provider gives
+ * none: random, and not the response's id, as the log may be shown under another one. ERR_NOMEM. */
+enum err llm_log_init(struct llm_log *l, struct bytes seed, size_t max_bytes) MUST_USE;
 void llm_log_free(struct llm_log *l);
 /* The next event after `pos`, which moves past it; false at the end of what there is. */
 bool llm_log_next(const struct llm_log *l, struct llm_pos *pos, struct llm_event *ret);

@@ -30,7 +30,7 @@ static struct llm_chunk *chunk_new(struct llm_log *l, size_t cap)
     return c;
 }
 
-static struct bytes head_copy(char **at, struct bytes s)
+static struct bytes copy_to(char **at, struct bytes s)
 {
     if (s.len == 0)
         return (struct bytes){NULL, 0};
@@ -39,25 +39,14 @@ static struct bytes head_copy(char **at, struct bytes s)
     return bytes_of(*at - s.len, s.len);
 }
 
-enum err llm_log_init(struct llm_log *l, const struct llm_log_head *head, size_t max_bytes)
+enum err llm_log_init(struct llm_log *l, struct bytes seed, size_t max_bytes)
 {
-    size_t len = head->id.len + head->model.len + head->previous_response_id.len + head->echo.len;
-    char *strings = malloc(len ? len : 1);
-    if (!strings)
-        return ERR_NOMEM;
-    *l = (struct llm_log){
-        .created_at = head->created_at, .bytes = len, .max_bytes = max_bytes, .head_ = strings};
-    char *at = strings;
-    l->id = head_copy(&at, head->id);
-    l->model = head_copy(&at, head->model);
-    l->previous_response_id = head_copy(&at, head->previous_response_id);
-    l->echo = head_copy(&at, head->echo);
+    *l = (struct llm_log){.max_bytes = max_bytes};
+    seed.len = MIN(seed.len, (size_t)LLM_SEED_MAX);
+    if (seed.len > 0)
+        memcpy(l->seed_, seed.data, seed.len);
     /* The first chunk comes with the log, whatever the ceiling: so there is always room for an end. */
-    if (chunk_new(l, CHUNK_FIRST))
-        return ERR_OK;
-    free(strings);
-    l->head_ = NULL;
-    return ERR_NOMEM;
+    return chunk_new(l, CHUNK_FIRST) ? ERR_OK : ERR_NOMEM;
 }
 
 void llm_log_free(struct llm_log *l)
@@ -70,7 +59,7 @@ void llm_log_free(struct llm_log *l)
         free(c);
     }
     free(l->items_);
-    free(l->head_);
+    free(l->words_);
     memset(l, 0, sizeof *l);
 }
 
@@ -164,17 +153,12 @@ enum { MADE_ID_MAX = 96 };
 
 static struct bytes make_id(const struct llm_log *l, const char *prefix, char ret[static MADE_ID_MAX])
 {
-    struct bytes hex = l->id;
-    const char *underscore = hex.len ? memchr(hex.data, '_', hex.len) : NULL;
-    if (underscore)
-        hex = bytes_skip(hex, (size_t)(underscore - hex.data) + 1);
-    hex.len = MIN(hex.len, (size_t)48);
     char room[BYTES_U64_ROOM], *at = ret;
-    head_copy(&at, bytes_cstr(prefix));
+    copy_to(&at, bytes_cstr(prefix));
     *at++ = '_';
-    head_copy(&at, hex);
+    copy_to(&at, bytes_cstr(l->seed_));
     *at++ = '_';
-    head_copy(&at, bytes_from_u64(l->n_items_, 10, room));
+    copy_to(&at, bytes_from_u64(l->n_items_, 10, room));
     for (char *p = ret; p < at; p++) {
         unsigned char c = (unsigned char)*p;
         bool fine = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -227,9 +211,9 @@ enum err llm_log_append_item(struct llm_log *l, enum llm_output_kind kind, struc
     if (!all)
         return ERR_NOMEM;
     char *at = all;
-    head_copy(&at, id);
-    head_copy(&at, call_id);
-    head_copy(&at, name);
+    copy_to(&at, id);
+    copy_to(&at, call_id);
+    copy_to(&at, name);
     e.data = bytes_of(all, len);
     err = llm_log_append(l, &e, reserve);
     if (all != joined)

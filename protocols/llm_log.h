@@ -14,7 +14,7 @@ enum { LLM_RECORD_SIZE = 8 };
  * reserved is not used up. */
 enum err llm_log_append(struct llm_log *l, const struct llm_event *e, size_t reserve);
 /* Appends ITEM_ADDED and the item, whose strings are copied; an empty id (and a function call's empty
- * call_id) is made from the response's id. ERR_LIMIT, ERR_NOMEM. */
+ * call_id) is made from the log's seed. ERR_LIMIT, ERR_NOMEM. */
 enum err llm_log_append_item(struct llm_log *l, enum llm_output_kind kind, struct bytes id,
                              struct bytes call_id, struct bytes name, size_t reserve) MUST_USE;
 /* Appends ITEM_DONE; `extra` becomes the item's. ERR_LIMIT, ERR_NOMEM. */

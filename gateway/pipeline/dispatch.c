@@ -18,10 +18,10 @@ enum verdict stage_dispatch(struct pipeline *p, struct call *c)
     buf_init(&echo, p->cfg->limits.max_message_bytes * 2);
     if (r->dialect->encode_echo)
         r->dialect->encode_echo(r, &echo);
-    const struct llm_log_head head = {.model = r->model,
-                                      .previous_response_id = r->previous_response_id,
-                                      .echo = buf_bytes(&echo),
-                                      .created_at = c->now_s};
+    const struct llm_head head = {.model = r->model,
+                                  .previous_response_id = r->previous_response_id,
+                                  .echo = buf_bytes(&echo),
+                                  .created_at = c->now_s};
     c->response = echo.failed ? NULL : response_new(p->pool, &c->principal->owner, &head);
     buf_free(&echo);
     if (!c->response) {

@@ -175,8 +175,7 @@ void response_pool_reap(struct response_pool *p, uint64_t now_ms)
     end_terms(p, now_ms);
     for (struct list *node; (node = list_take(&p->reap));) {
         struct response *r = CONTAINER_OF(node, struct response, node_);
-        llm_log_free(&r->log);
-        free(r);
+        response_free(r);
     }
     arm(p, now_ms);
 }

@@ -81,16 +81,56 @@ static void on_progress(void *ctx)
         tell_readers(r);
 }
 
-struct response *response_new(struct response_pool *p, const struct owner *owner,
-                              const struct llm_log_head *head)
+static struct bytes keep(char **at, struct bytes s)
+{
+    char *to = *at;
+    if (s.len > 0)
+        memcpy(to, s.data, s.len);
+    *at += s.len;
+    return bytes_of(to, s.len);
+}
+
+/* Counted with the log: a request's tools may be many times longer than its answer. */
+static bool keep_head(struct response *r, const struct llm_head *head)
+{
+    const size_t len = head->model.len + head->previous_response_id.len + head->echo.len;
+    char *at = r->head_text_ = malloc(len + 1);
+    if (!at)
+        return false;
+    r->head = (struct llm_head){.id = bytes_cstr(r->id), .created_at = head->created_at};
+    r->head.model = keep(&at, head->model);
+    r->head.previous_response_id = keep(&at, head->previous_response_id);
+    r->head.echo = keep(&at, head->echo);
+    r->log.bytes += len;
+    return true;
+}
+
+static bool make_log(struct response *r, const struct llm_head *head, size_t max_bytes)
+{
+    char seed[ID_MAX];
+    id_make("", seed, sizeof(seed));
+    if (llm_log_init(&r->log, bytes_cstr(seed), max_bytes) != ERR_OK)
+        return false;
+    if (keep_head(r, head))
+        return true;
+    llm_log_free(&r->log);
+    return false;
+}
+
+void response_free(struct response *r)
+{
+    llm_log_free(&r->log);
+    free(r->head_text_);
+    free(r);
+}
+
+struct response *response_new(struct response_pool *p, const struct owner *owner, const struct llm_head *head)
 {
     struct response *r = calloc(1, sizeof(*r));
     if (!r)
         return NULL;
     id_make("resp_", r->id, sizeof(r->id));
-    struct llm_log_head own = *head;
-    own.id = bytes_cstr(r->id);
-    if (llm_log_init(&r->log, &own, p->max_response_bytes) != ERR_OK) {
+    if (!make_log(r, head, p->max_response_bytes)) {
         free(r);
         return NULL;
     }
@@ -105,8 +145,7 @@ struct response *response_new(struct response_pool *p, const struct owner *owner
     r->ids = (struct log_ids){.request = r->attempts.request_id, .response = r->id};
     r->state.ids = &r->ids;
     if (!pool_add(p, r)) {
-        llm_log_free(&r->log);
-        free(r);
+        response_free(r);
         return NULL;
     }
     account(r);
@@ -197,7 +236,7 @@ static void on_reader(struct response *r)
 enum err cursor_attach(struct cursor *c, struct response *r, const struct dialect *d, uint32_t starting_at,
                        void (*wake)(void *ctx), void *ctx)
 {
-    struct llm_encoder encoder = {0};
+    struct llm_encoder encoder = {.head = &r->head};
     if (!llm_log_seek(&r->log, starting_at, &encoder.pos))
         return ERR_INVALID;
     c->response = r;

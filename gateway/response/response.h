@@ -23,6 +23,8 @@ struct response {
     unsigned refs;
     struct llm_builder builder;
     struct llm_log log;
+    struct llm_head head; /* its strings lie in head_text_ */
+    char *head_text_;
     struct attempts attempts;
     struct list node_; /* in one of the pool's lists */
     struct response *next_in_bucket_;
@@ -43,14 +45,16 @@ struct cursor {
     void *ctx;
 };
 
-/* A new response with a fresh id ("resp_" + 128 random bits) and one reference. head->id is ignored. NULL: no
- * memory. */
+/* A new response with a fresh id ("resp_" + 128 random bits) and one reference. head->id is ignored, the
+ * rest copied. NULL: no memory. */
 struct response *response_new(struct response_pool *p, const struct owner *owner,
-                              const struct llm_log_head *head);
+                              const struct llm_head *head);
 void response_ref(struct response *r);
 /* Without the last reference, what still runs is cancelled unless it is RESPONSE_UNREAD; what is over and
  * resumable is retained. NULL-safe. */
 void response_unref(struct response *r);
+/* Its memory, for the pool: nothing knows of it any more. */
+void response_free(struct response *r);
 /* Of one that nobody reads: cancels it if it runs, and does not retain it. */
 void response_drop(struct response *r);
 /* Logs created and in_progress, and begins the first attempt. What of the plan must be kept: attempt.h. */

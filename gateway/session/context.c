@@ -101,7 +101,8 @@ static bool fill(struct context *c, const struct llm_request *r, const struct ll
     return true;
 }
 
-struct context *context_new(const struct llm_request *r, const struct llm_log *log, size_t max_bytes)
+struct context *context_new(const struct llm_request *r, struct bytes response_id, const struct llm_log *log,
+                            size_t max_bytes)
 {
     struct context *c = calloc(1, sizeof(*c));
     if (!c)
@@ -114,8 +115,8 @@ struct context *context_new(const struct llm_request *r, const struct llm_log *l
         c->n_items = 0;
         c->too_large = true;
     }
-    size_t n = MIN(log->id.len, sizeof(c->response_id) - 1);
-    memcpy(c->response_id, log->id.data, n);
+    size_t n = MIN(response_id.len, sizeof(c->response_id) - 1);
+    memcpy(c->response_id, response_id.data, n);
     return c;
 }
 

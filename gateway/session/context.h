@@ -13,6 +13,7 @@ struct context {
 };
 
 /* The request's items (which hold what it continued) and the answer's. NULL: no memory. */
-struct context *context_new(const struct llm_request *r, const struct llm_log *log, size_t max_bytes);
+struct context *context_new(const struct llm_request *r, struct bytes response_id, const struct llm_log *log,
+                            size_t max_bytes);
 struct context *context_ref(struct context *c); /* NULL-safe, as the next */
 void context_free(struct context *c);           /* drops a reference; the last one frees */

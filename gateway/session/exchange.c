@@ -125,7 +125,7 @@ int exchange_answer(struct exchange *x, struct buf *out, int *ret_retry_after_s)
         *ret_retry_after_s = e->retry_after_s;
         return e->status;
     }
-    x->cursor.dialect->encode_answer(log, out);
+    x->cursor.dialect->encode_answer(&x->cursor.response->head, log, out);
     *ret_retry_after_s = 0;
     return 200;
 }

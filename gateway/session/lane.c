@@ -259,8 +259,8 @@ static void keep_context(struct in_flight *f)
         evict(l->session, f->call->request.previous_response_id);
         return;
     }
-    struct context *c =
-        context_new(&f->call->request, log, (size_t)l->session->env->cfg->limits.max_context_bytes);
+    struct context *c = context_new(&f->call->request, f->cursor.response->head.id, log,
+                                    (size_t)l->session->env->cfg->limits.max_context_bytes);
     context_free(l->context);
     l->context = c;
 }

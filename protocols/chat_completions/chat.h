@@ -26,7 +26,7 @@ void chat_decode_answer(struct llm_decoder *d, struct bytes body);
 /* chat_encoder.c */
 bool chat_encode_events(struct llm_encoder *e, const struct llm_log *l, struct event_sink *s, size_t budget);
 /* chat_answer.c */
-void chat_encode_answer(const struct llm_log *l, struct buf *out);
+void chat_encode_answer(const struct llm_head *h, const struct llm_log *l, struct buf *out);
 
 /* chat_annotation.c */
 /* Adds a message's `annotations` to the open text part. */
@@ -38,7 +38,7 @@ bool chat_write_annotation(struct bytes raw, struct json_writer *w);
 
 /* What both encoders say alike. */
 /* The hex digits of "resp_<hex>". */
-struct bytes chat_id_tail(const struct llm_log *l);
+struct bytes chat_id_tail(const struct llm_head *h);
 const char *chat_finish_reason(const struct llm_log *l);
 void chat_write_usage(const struct llm_usage *u, struct json_writer *w);
 /* How many function calls come before `item`: the tool call's index. */

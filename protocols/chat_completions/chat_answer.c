@@ -2,10 +2,10 @@
 
 /* The log folded into one chat.completion object, and what both encoders say alike. */
 
-struct bytes chat_id_tail(const struct llm_log *l)
+struct bytes chat_id_tail(const struct llm_head *h)
 {
-    const char *at = l->id.len ? memchr(l->id.data, '_', l->id.len) : NULL;
-    return at ? bytes_skip(l->id, (size_t)(at - l->id.data) + 1) : l->id;
+    const char *at = h->id.len ? memchr(h->id.data, '_', h->id.len) : NULL;
+    return at ? bytes_skip(h->id, (size_t)(at - h->id.data) + 1) : h->id;
 }
 
 const char *chat_finish_reason(const struct llm_log *l)
@@ -213,17 +213,17 @@ static void write_logprobs(const struct llm_log *l, struct json_writer *w)
 
 /* ---- the object ---- */
 
-void chat_encode_answer(const struct llm_log *l, struct buf *out)
+void chat_encode_answer(const struct llm_head *h, const struct llm_log *l, struct buf *out)
 {
     const struct contents has = look(l);
     struct json_writer w;
     buf_append_bytes(out, BYTES("{\"id\":\"chatcmpl-"));
-    buf_append_bytes(out, chat_id_tail(l));
+    buf_append_bytes(out, chat_id_tail(h));
     buf_append_bytes(out, BYTES("\",\"object\":\"chat.completion\",\"created\":"));
-    buf_append_u64(out, l->created_at > 0 ? (uint64_t)l->created_at : 0);
+    buf_append_u64(out, h->created_at > 0 ? (uint64_t)h->created_at : 0);
     buf_append_bytes(out, BYTES(",\"model\":"));
     jw_init(&w, out);
-    jw_string(&w, l->model);
+    jw_string(&w, h->model);
     jw_key(&w, "choices");
     jw_array(&w);
     jw_object(&w);

@@ -26,12 +26,12 @@ static void write_prefix(struct stream *s)
     struct json_writer w;
     size_t at = out->len;
     buf_append_bytes(out, BYTES("{\"id\":\"chatcmpl-"));
-    buf_append_bytes(out, chat_id_tail(s->log));
+    buf_append_bytes(out, chat_id_tail(s->e->head));
     buf_append_bytes(out, BYTES("\",\"object\":\"chat.completion.chunk\",\"created\":"));
-    buf_append_u64(out, s->log->created_at > 0 ? (uint64_t)s->log->created_at : 0);
+    buf_append_u64(out, s->e->head->created_at > 0 ? (uint64_t)s->e->head->created_at : 0);
     buf_append_bytes(out, BYTES(",\"model\":"));
     jw_init(&w, out);
-    jw_string(&w, s->log->model);
+    jw_string(&w, s->e->head->model);
     buf_append_bytes(out, BYTES(",\"choices\":"));
     if (!out->failed) {
         s->prefix_at = at;

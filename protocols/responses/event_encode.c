@@ -252,7 +252,7 @@ static void encode_one(struct llm_encoder *e, const struct llm_log *l, struct ev
         break;
     default:
         jw_key(&w, "response");
-        object_write_response(&w, l, llm_event_is_terminal(ev->type));
+        object_write_response(&w, e->head, l, llm_event_is_terminal(ev->type));
         break;
     }
     close_event(e, s, ev->index);
@@ -282,9 +282,9 @@ bool responses_encode_events(struct llm_encoder *e, const struct llm_log *l, str
     return any;
 }
 
-void responses_encode_answer(const struct llm_log *l, struct buf *out)
+void responses_encode_answer(const struct llm_head *h, const struct llm_log *l, struct buf *out)
 {
     struct json_writer w;
     jw_init(&w, out);
-    object_write_response(&w, l, true);
+    object_write_response(&w, h, l, true);
 }

@@ -316,12 +316,13 @@ static const char *status_name(const struct llm_log *l, bool terminal)
     }
 }
 
-void object_write_response(struct json_writer *w, const struct llm_log *l, bool terminal)
+void object_write_response(struct json_writer *w, const struct llm_head *h, const struct llm_log *l,
+                           bool terminal)
 {
     jw_object(w);
-    jw_kstring(w, "id", l->id);
+    jw_kstring(w, "id", h->id);
     jw_kcstr(w, "object", "response");
-    jw_kint(w, "created_at", l->created_at);
+    jw_kint(w, "created_at", h->created_at);
     jw_kcstr(w, "status", status_name(l, terminal));
     jw_kbool(w, "background", false);
     jw_key(w, "error");
@@ -334,13 +335,13 @@ void object_write_response(struct json_writer *w, const struct llm_log *l, bool 
         write_incomplete_details(w, l);
     else
         jw_null(w);
-    jw_kstring(w, "model", l->model);
+    jw_kstring(w, "model", h->model);
     jw_key(w, "previous_response_id");
-    if (l->previous_response_id.len > 0)
-        jw_string(w, l->previous_response_id);
+    if (h->previous_response_id.len > 0)
+        jw_string(w, h->previous_response_id);
     else
         jw_null(w);
-    jw_raw_members(w, l->echo);
+    jw_raw_members(w, h->echo);
     jw_key(w, "output");
     if (terminal)
         write_output(w, l);

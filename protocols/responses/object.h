@@ -29,7 +29,8 @@ void object_write_item(struct json_writer *w, const struct llm_log *l, unsigned 
 
 /* The Response object. A `terminal` one has the output, the usage and the end of the log; any other is in
  * progress. */
-void object_write_response(struct json_writer *w, const struct llm_log *l, bool terminal);
+void object_write_response(struct json_writer *w, const struct llm_head *h, const struct llm_log *l,
+                           bool terminal);
 
 /* True when the raw members that this log remembers are in our words. */
 bool object_extras_ours(const struct llm_log *l);

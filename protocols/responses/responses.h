@@ -12,7 +12,7 @@ void responses_encode_echo(const struct llm_request *r, struct buf *out);
 /* event_encode.c */
 bool responses_encode_events(struct llm_encoder *e, const struct llm_log *l, struct event_sink *s,
                              size_t budget);
-void responses_encode_answer(const struct llm_log *l, struct buf *out);
+void responses_encode_answer(const struct llm_head *h, const struct llm_log *l, struct buf *out);
 /* request_encode.c */
 enum err responses_encode_request(const struct llm_request *r, struct bytes model, struct buf *out,
                                   struct api_error *ret_error) MUST_USE;

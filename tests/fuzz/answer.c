@@ -131,7 +131,7 @@ static void check_answers(const struct llm_log *log)
     buf_init(&out, 1 << 26);
     for (unsigned i = 0; i < N_CLIENTS && log->terminal != LLM_EV_FAILED; i++) {
         buf_reset(&out);
-        clients[i]->encode_answer(log, &out);
+        clients[i]->encode_answer(&fuzz_head, log, &out);
         MUST(!out.failed);
         MUST_JSON_LINE(buf_bytes(&out));
     }
@@ -188,7 +188,7 @@ static void check_continued(const struct llm_log *log)
     arena_init(&a, 1 << 26);
     buf_init(&out, 1 << 26);
     llm_request_init(&r, &a, &dialect_responses);
-    struct context *c = context_new(&r, log, 1 << 26);
+    struct context *c = context_new(&r, BYTES("resp_1"), log, 1 << 26);
     MUST(c && !c->too_large && c->n_items == llm_log_n_items(log));
     MUST(llm_request_prepend(&r, c->items, c->n_items) == ERR_OK);
     for (unsigned i = 0; i < N_CLIENTS; i++) {
@@ -209,11 +209,8 @@ static void check_continued(const struct llm_log *log)
 
 static void feed_begin(struct feed *f, const struct dialect *provider, size_t max_bytes)
 {
-    static const struct llm_log_head head = {.id = {"resp_0123456789abcdef0123456789abcdef", 37},
-                                             .model = {"a \"model\"", 9},
-                                             .created_at = 1700000000};
     *f = (struct feed){.provider = provider};
-    MUST(llm_log_init(&f->log, &head, max_bytes) == ERR_OK);
+    MUST(llm_log_init(&f->log, BYTES("0123456789abcdef0123456789abcdef"), max_bytes) == ERR_OK);
     llm_builder_init(&f->builder, &f->log);
     f->decoder = provider->decoder_new(&f->builder);
     MUST(f->decoder != NULL);

@@ -1,5 +1,9 @@
 #include "tests/fuzz/listener.h"
 
+const struct llm_head fuzz_head = {.id = {"resp_0123456789abcdef0123456789abcdef", 37},
+                                   .model = {"a \"model\"", 9},
+                                   .created_at = 1700000000};
+
 static const struct json_limits limits = {.max_depth = 400, .max_nodes = 1 << 22};
 
 static struct bytes string_of(const struct json_doc *d, json_ref r)
@@ -114,6 +118,7 @@ void listener_init(struct listener *l, const struct dialect *d)
     buf_init(&l->run, 1 << 22);
     l->sink = (struct event_sink){.out = &l->out, .begin = begin, .end = end};
     l->encoder.include_usage = true;
+    l->encoder.head = &fuzz_head;
 }
 
 void listener_free(struct listener *l)

@@ -12,6 +12,9 @@ struct listener {
     int64_t sequence;
 };
 
+/* Under which the logs are shown. */
+extern const struct llm_head fuzz_head;
+
 void listener_init(struct listener *l, const struct dialect *d);
 void listener_free(struct listener *l);
 /* Reads on until `budget` bytes have come, or all that there is with SIZE_MAX. */

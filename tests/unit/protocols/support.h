@@ -39,7 +39,7 @@ static inline void expect_bytes(struct bytes got, const char *expected)
     ck_assert_msg(bytes_is(got, expected), "got:      %.*s\nexpected: %s", BYTES_FMT(got), expected);
 }
 
-static const struct llm_log_head support_head = {
+static const struct llm_head support_head = {
     .id = {"resp_0123456789abcdef0123456789abcdef", 37},
     .model = {"demo", 4},
     .created_at = 1700000000,
@@ -50,7 +50,7 @@ static const struct llm_log_head support_head = {
 
 static inline void log_setup(struct llm_log *l, struct llm_builder *b, size_t max_bytes)
 {
-    if (llm_log_init(l, &support_head, max_bytes))
+    if (llm_log_init(l, BYTES("0123456789abcdef0123456789abcdef"), max_bytes))
         ck_abort();
     llm_builder_init(b, l);
 }

@@ -51,7 +51,7 @@ static void wake(void *ctx UNUSED)
 
 static struct response *started(struct cursor *c)
 {
-    const struct llm_log_head head = {.model = BYTES("m")};
+    const struct llm_head head = {.model = BYTES("m")};
     struct response *r = response_new(&pool, &owner, &head);
     ck_assert_ptr_nonnull(r);
     response_start(r, &plan);

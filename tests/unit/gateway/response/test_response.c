@@ -46,7 +46,7 @@ static struct response *started(void)
     struct llm_request request = {0};
     const struct attempt_target target = {.provider = &cfg->providers[0], .model = BYTES("m")};
     const struct attempt_plan plan = {.targets = &target, .n_targets = 1, .request = &request};
-    const struct llm_log_head head = {.model = BYTES("m")};
+    const struct llm_head head = {.model = BYTES("m")};
     struct response *r = response_new(&pool, &owner, &head);
     ck_assert_ptr_nonnull(r);
     response_start(r, &plan);

@@ -44,7 +44,7 @@ static struct response *started(struct cursor *c, const struct owner *owner)
     static const struct llm_request request;
     const struct attempt_target target = {.provider = &cfg->providers[0], .model = BYTES("m")};
     const struct attempt_plan plan = {.targets = &target, .n_targets = 1, .request = &request};
-    const struct llm_log_head head = {.model = BYTES("m")};
+    const struct llm_head head = {.model = BYTES("m")};
     struct response *r = response_new(&pool, owner, &head);
     ck_assert_ptr_nonnull(r);
     r->resumable = true;

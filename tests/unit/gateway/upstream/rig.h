@@ -223,10 +223,9 @@ static void ask_progress(void *ctx)
 
 static inline void ask_start_model(struct ask *a, struct rig *r, struct bytes model)
 {
-    struct llm_log_head head = {.id = BYTES("resp_1"), .model = BYTES("m")};
     memset(a, 0, sizeof(*a));
     a->rig = r;
-    ck_assert_int_eq(llm_log_init(&a->log, &head, r->cfg.limits.max_response_bytes), ERR_OK);
+    ck_assert_int_eq(llm_log_init(&a->log, BYTES("1"), r->cfg.limits.max_response_bytes), ERR_OK);
     llm_builder_init(&a->builder, &a->log);
     a->builder.keeps_outcome = true;
     llm_builder_start(&a->builder);

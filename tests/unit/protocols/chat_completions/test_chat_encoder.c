@@ -33,6 +33,7 @@ static void setup(struct client *c)
     buf_init(&c->out, 16 << 20);
     c->sink = (struct event_sink){.out = &c->out, .begin = line_begin, .end = line_end};
     log_setup(&c->log, &c->builder, 4 << 20);
+    c->encoder.head = &support_head;
 }
 
 static void teardown(struct client *c)
@@ -72,7 +73,7 @@ static void expect_answer(struct client *c, const char *members)
     struct buf out;
     char all[2048];
     buf_init(&out, 1 << 20);
-    chat->encode_answer(&c->log, &out);
+    chat->encode_answer(&support_head, &c->log, &out);
     snprintf(all, sizeof all,
              "{\"id\":\"chatcmpl-0123456789abcdef0123456789abcdef\",\"object\":\"chat.completion\","
              "\"created\":1700000000,"
@@ -234,11 +235,8 @@ START_TEST(test_prefix)
 {
     struct client c;
     setup(&c);
-    llm_log_free(&c.log);
-    const struct llm_log_head head = {
-        .id = BYTES("resp_x"), .model = BYTES("a\"b\\\xc3\xa9"), .created_at = 5};
-    ck_assert_int_eq(llm_log_init(&c.log, &head, 1 << 20), ERR_OK);
-    llm_builder_init(&c.builder, &c.log);
+    const struct llm_head head = {.id = BYTES("resp_x"), .model = BYTES("a\"b\\\xc3\xa9"), .created_at = 5};
+    c.encoder.head = &head;
     text(&c, "t");
     ck_assert(pull(&c));
 #define ODD_PREFIX                                                                                           \

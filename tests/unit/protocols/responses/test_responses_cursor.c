@@ -10,7 +10,7 @@ START_TEST(waiting_deltas_leave_as_one)
     struct llm_log l;
     struct llm_builder b;
     struct recorder *r = malloc(sizeof(*r));
-    struct llm_encoder e = {.stream_id = BYTES("lane.1")};
+    struct llm_encoder e = {.head = &promised_head, .stream_id = BYTES("lane.1")};
     log_with_echo(&l, &b);
     recorder_setup(r);
     for (int i = 0; i < 5; i++)
@@ -53,7 +53,7 @@ START_TEST(a_slow_client_loses_nothing)
     struct llm_log l;
     struct llm_builder b;
     struct buf expected, got;
-    struct llm_encoder e = {.include_usage = false};
+    struct llm_encoder e = {.head = &promised_head};
     struct recorder *r = malloc(sizeof(*r));
     int64_t last = -1;
     size_t most = 0;
@@ -94,7 +94,7 @@ START_TEST(another_dialects_extras_stay_inside)
     struct llm_log l;
     struct llm_builder b;
     struct recorder *r = malloc(sizeof(*r));
-    struct llm_encoder e = {.include_usage = false};
+    struct llm_encoder e = {.head = &promised_head};
     log_with_echo(&l, &b);
     l.extra_dialect = &dialect_chat_completions;
     recorder_setup(r);
@@ -120,13 +120,13 @@ START_TEST(no_room)
 {
     struct llm_log l;
     struct llm_builder b;
-    struct llm_encoder whole = {.include_usage = false};
+    struct llm_encoder whole = {.head = &promised_head};
     struct recorder *all = malloc(sizeof(*all)), *r = malloc(sizeof(*r));
     all_steps(&l, &b);
     recorder_setup(all);
     dialect_responses.encode_events(&whole, &l, &all->sink, SIZE_MAX);
     for (size_t room = 0; room < all->out.len; room += 37) {
-        struct llm_encoder e = {.include_usage = false};
+        struct llm_encoder e = {.head = &promised_head};
         recorder_setup(r);
         r->out.max = room;
         dialect_responses.encode_events(&e, &l, &r->sink, SIZE_MAX);
@@ -192,7 +192,7 @@ START_TEST(annotations_are_numbered_wherever_a_reader_begins)
     annotated_part(&b, 5);
     llm_builder_finish(&b, LLM_FINISH_STOP);
     for (uint32_t from = 0; from < l.count; from++) {
-        struct llm_encoder e = {.include_usage = false};
+        struct llm_encoder e = {.head = &promised_head};
         struct llm_pos pos;
         struct llm_event ev;
         unsigned left = 0;
@@ -232,7 +232,7 @@ static void dump(const struct llm_log *l, struct buf *out)
 {
     buf_init(out, 1 << 20);
     log_dump(l, out);
-    dialect_responses.encode_answer(l, out);
+    dialect_responses.encode_answer(&promised_head, l, out);
 }
 
 /* What we send, read as a provider's stream, is the log that we sent. */
@@ -242,7 +242,7 @@ START_TEST(round_trip)
     struct llm_builder b, b2;
     struct buf wire, one, two;
     struct event_sink sink = {.out = &wire, .begin = sse_begin, .end = sse_end};
-    struct llm_encoder e = {.include_usage = false};
+    struct llm_encoder e = {.head = &promised_head};
     struct sse_parser p;
     log_with_echo(&l, &b);
     log_with_echo(&again, &b2);

@@ -45,7 +45,7 @@ START_TEST(everything_live)
     struct llm_log l;
     struct llm_builder b;
     struct recorder *r = malloc(sizeof(*r));
-    struct llm_encoder e = {.include_usage = false};
+    struct llm_encoder e = {.head = &promised_head};
     log_with_echo(&l, &b);
     recorder_setup(r);
     for (unsigned i = 0; i < STEPS; i++) {
@@ -97,7 +97,7 @@ START_TEST(answer_object)
     struct buf out;
     all_steps(&l, &b);
     buf_init(&out, 1 << 20);
-    dialect_responses.encode_answer(&l, &out);
+    dialect_responses.encode_answer(&promised_head, &l, &out);
     expect_bytes(
         buf_bytes(&out),
         "{\"id\":\"resp_0123456789abcdef0123456789abcdef\",\"object\":\"response\",\"created_at\":1700000000,"
@@ -141,7 +141,7 @@ static void last_event(struct llm_log *l, const char *name, const char *status, 
                        const char *contains)
 {
     struct recorder *r = malloc(sizeof(*r));
-    struct llm_encoder e = {.include_usage = false};
+    struct llm_encoder e = {.head = &promised_head};
     struct json_doc d;
     recorder_setup(r);
     dialect_responses.encode_events(&e, l, &r->sink, SIZE_MAX);
@@ -241,7 +241,7 @@ START_TEST(opaque_item)
     struct llm_log l;
     struct llm_builder b;
     struct recorder *r = malloc(sizeof(*r));
-    struct llm_encoder e = {.include_usage = false};
+    struct llm_encoder e = {.head = &promised_head};
     log_with_echo(&l, &b);
     recorder_setup(r);
     int item = llm_builder_item(&b, LLM_OUT_OPAQUE, BYTES("ws_1"), none, BYTES("web_search_call"));
