@@ -1,9 +1,23 @@
 #include "gateway/config/check.h"
 
+/* Nobody could connect. */
+static void check_protocol(const struct config *cfg, const struct node *root, struct problems *p)
+{
+    const struct node *list = node_get(root, "listen");
+    const struct node *n = list ? list->first : NULL;
+    for (size_t i = 0; i < cfg->n_listen && n; i++, n = n->next)
+        if (cfg->listen[i].proxy_protocol && cfg->n_trusted_proxies == 0)
+            node_problem(p, node_get(n, "proxy_protocol"),
+                         "is believed of trusted_proxies only, and there are none; allowed: false, or the "
+                         "proxy's address "
+                         "under trusted_proxies");
+}
+
 void check_proxies(struct config *cfg, const struct node *root, struct problems *p)
 {
     const struct node *list = node_get(root, "trusted_proxies");
     const struct node *n = list ? list->first : NULL;
+    check_protocol(cfg, root, p);
     if (cfg->n_trusted_proxies == 0)
         return;
     cfg->trusted = arena_array(&cfg->arena, cfg->n_trusted_proxies, sizeof(*cfg->trusted));

@@ -29,6 +29,7 @@ struct config_listener {
     bool loopback; /* 127.0.0.0/8, ::1 or a Unix socket */
     bool allow_plaintext;
     bool tls;
+    bool proxy_protocol;
     bool admin; /* what admin.address made: the last one */
     struct config_certificate
         *certificates; /* the first one is for clients that ask for none of the others */

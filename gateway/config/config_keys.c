@@ -145,6 +145,8 @@ const struct config_keydef config_keys[] = {
          "allows an address that is not loopback to do without tls"),
     STRING("listen[].mode", CONFIG_STRING, 4, false, AT(config_listener, mode_text),
            "rights of a Unix socket, octal, as \"0660\"; default: as the umask has it"),
+    FLAG("listen[].proxy_protocol", AT(config_listener, proxy_protocol),
+         "each connection begins with a PROXY protocol head, version 2; believed of trusted_proxies alone"),
     GROUP("listen[].tls", "wss and https; without it ws and http"),
     STRING("listen[].tls.certificate", CONFIG_STRING, 4096, true, NOWHERE,
            "PEM file, the chain included; a relative path begins at this file's directory"),

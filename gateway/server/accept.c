@@ -2,6 +2,7 @@
 #include "common/log.h"
 #include "gateway/ops/metrics.h"
 #include "gateway/server/conn.h"
+#include "gateway/server/preface.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -56,10 +57,14 @@ static enum door_verdict enter(struct listener *l, struct bytes address, uint8_t
     return s->n_admin < ADMIN_MAX ? DOOR_OPEN : DOOR_CUT;
 }
 
-/* A proxy's own address counts for nobody: its clients' do, once their requests tell them (http_peer.c). */
-static void take(struct listener *l, int fd, struct bytes peer)
+/* A proxy's own address counts for nobody: its clients' do, once `head` or their requests (http_peer.c) tell
+ * them. `head`: the PROXY protocol's, or NULL. */
+static void take(struct listener *l, int fd, struct bytes peer, const struct proxy_v2 *head)
 {
-    const bool proxied = peer_is_trusted(l->server->cfg, peer);
+    const bool told = head && !head->own;
+    if (told)
+        peer = address_bytes(&head->client);
+    const bool proxied = !(told && peer.len == 0) && peer_is_trusted(l->server->cfg, peer);
     const struct bytes address = proxied ? (struct bytes){NULL, 0} : peer;
     static const unsigned statuses[] = {[DOOR_OPEN] = 0, [DOOR_ADDRESS] = 429, [DOOR_FULL] = 503};
     struct server *s = l->server;
@@ -68,14 +73,16 @@ static void take(struct listener *l, int fd, struct bytes peer)
     enum door_verdict verdict = enter(l, address, &held, &key);
     if (verdict != DOOR_OPEN && key)
         server_note_refusal(s, address, key);
-    bool told = verdict == DOOR_OPEN || (verdict != DOOR_CUT && s->n_refused < REFUSED_MAX);
-    struct conn *c = told ? conn_new(l, address, statuses[verdict], held) : NULL;
+    const bool heard = verdict == DOOR_OPEN || (verdict != DOOR_CUT && s->n_refused < REFUSED_MAX);
+    struct conn *c = heard ? conn_new(l, address, statuses[verdict], held) : NULL;
     if (!c) {
         door_leave(s->o.door, s->o.door_slot, address, &held, held);
         close(fd);
         return;
     }
     c->proxied = proxied;
+    if (told)
+        conn_told(c, &head->client, head->tls);
     set_options(l, fd);
     if (l->ops->adopt(l, c, fd) != ERR_OK)
         conn_closed(c);
@@ -127,7 +134,7 @@ static void on_readable(uv_poll_t *p, int status, int events UNUSED)
     if (status < 0)
         return;
     for (int i = 0; i < ACCEPT_BURST; i++) {
-        if (l->server->n_conns >= l->server->room) {
+        if (l->server->n_conns + l->server->n_prefaces >= l->server->room) {
             errno = EMFILE;
             pause_accepting(l->server);
             return;
@@ -137,7 +144,10 @@ static void on_readable(uv_poll_t *p, int status, int events UNUSED)
         int fd = accept4(a->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             l->server->accept_warned = false;
-            take(l, fd, peer_address(&peer));
+            if (l->cfg->proxy_protocol)
+                preface_read(l, fd, peer_address(&peer), take);
+            else
+                take(l, fd, peer_address(&peer), NULL);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             pause_accepting(l->server);
             return;
@@ -195,6 +205,7 @@ void accept_stop(struct server *s)
 
 void accept_close(struct server *s)
 {
+    preface_close_all(s);
     LIST_EACH(&s->acceptors, node)
     {
         close_one(CONTAINER_OF(node, struct acceptor, node));

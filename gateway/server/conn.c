@@ -44,8 +44,8 @@ struct conn *conn_new(struct listener *l, struct bytes address, unsigned refusal
     c->server = s;
     c->listener = l;
     c->tls = l->cfg->tls;
-    c->local = l->cfg->loopback;
-    c->secure = c->tls;
+    c->local = c->peer_local = l->cfg->loopback;
+    c->secure = c->peer_secure = c->tls;
     c->ops = l->ops;
     c->since_ms = c->rx_ms = c->accepted_ms = server_now(s);
     c->refusal = (uint16_t)refusal;
@@ -70,6 +70,12 @@ static void leave(struct conn *c, uint8_t parts)
 {
     const struct server_opts *o = &c->server->o;
     door_leave(o->door, o->door_slot, bytes_of(c->address, c->address_len), &c->held, parts);
+}
+
+void conn_told(struct conn *c, const struct address *client, bool tls)
+{
+    c->local = c->peer_local = c->listener->cfg->loopback && address_is_loopback(client);
+    c->secure = c->peer_secure = c->tls || tls;
 }
 
 bool conn_readdress(struct conn *c, struct bytes address)

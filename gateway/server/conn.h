@@ -40,10 +40,11 @@ struct conn {
     uint16_t refusal;      /* 429 or 503: came past a cap, and will be told so */
     bool served;           /* has had an answer: keep_alive counts, not handshake */
     bool tls;
-    bool proxied; /* a trusted proxy is at its other end; of its request then are: */
-    bool local;   /* who asks is on this machine */
-    bool secure;  /* who asks has come over TLS */
-    uint8_t held; /* parts of the door */
+    bool peer_local;    /* the one at its other end is on this machine */
+    bool peer_secure;   /* and has come over TLS */
+    bool proxied;       /* and is a trusted proxy: who asks is told by each request, */
+    bool local, secure; /* and these two are of that one */
+    uint8_t held;       /* parts of the door */
     uint8_t address_len;
     uint8_t address[16];
     struct log_ids ids; /* request: while one is in hand */
@@ -80,6 +81,8 @@ void conn_finish(struct conn *c);
 /* Closes at the end of the turn, without more ado. */
 void conn_doom(struct conn *c);
 
+/* The proxy at its other end has told who asks, once for all: `client`, over TLS or not. */
+void conn_told(struct conn *c, const struct address *client, bool tls);
 /* Another one asks through the proxy that is at its other end: the door counts it for that address from now
  * on. False: that one has too many, or there are too many in all; c->refusal says which. */
 bool conn_readdress(struct conn *c, struct bytes address) MUST_USE;

@@ -21,7 +21,7 @@ bool peer_take(struct conn *c, const struct http1_request *req)
     if (!c->proxied)
         return true;
     http1_forwarded(req, cfg->trusted_header, cfg->trusted, cfg->n_trusted, &said);
-    c->local = loopback && (!said.said || address_is_loopback(&said.client));
-    c->secure = said.scheme == HTTP1_SCHEME_UNTOLD ? c->tls : said.scheme == HTTP1_SCHEME_HTTPS;
+    c->local = said.said ? loopback && address_is_loopback(&said.client) : c->peer_local;
+    c->secure = said.scheme == HTTP1_SCHEME_UNTOLD ? c->peer_secure : said.scheme == HTTP1_SCHEME_HTTPS;
     return conn_readdress(c, address_bytes(&said.client));
 }

@@ -77,6 +77,7 @@ static struct server *alloc_server(const struct server_opts *o)
         s->listeners[i].ops = o->cfg->listen[i].tls ? &link_tls : &link_plain;
     }
     list_init(&s->acceptors);
+    list_init(&s->prefaces);
     list_init(&s->conns);
     list_init(&s->dirty);
     list_init(&s->doomed);

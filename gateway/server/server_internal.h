@@ -62,6 +62,8 @@ struct server {
     uv_timer_t last; /* server_close's deadline */
     struct wheel_timer accept_pause;
     bool accept_warned;
+    struct list prefaces; /* connections that have not said yet who asks (preface.c) */
+    unsigned n_prefaces;
     struct list conns;
     struct list dirty;  /* have something to write or to go on with */
     struct list doomed; /* to be closed at the end of the turn */

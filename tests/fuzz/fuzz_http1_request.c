@@ -1,5 +1,5 @@
 /* HTTP/1.1 requests: the same reading and the same places, whatever the split. */
-#include "protocols/http1/http1_request.h"
+#include "protocols/http1/http1_forwarded.h"
 #include "tests/fuzz/splits.h"
 
 enum { MAX_HEAD = 512, MAX_BODY = 300 };
@@ -11,8 +11,19 @@ struct reading {
     bool drop;
 };
 
+static void note_client(struct buf *out, const struct http1_request *q, enum http1_forwarded_by by)
+{
+    struct http1_forwarded f;
+    http1_forwarded(q, by, NULL, 0, &f);
+    MUST(f.client.len == 0 || (f.said && (f.client.len == 4 || f.client.len == 16)));
+    buf_printf(out, "%d%d", f.said, (int)f.scheme);
+    buf_append_bytes(out, address_bytes(&f.client));
+}
+
 static void note_head(struct buf *out, const struct http1_request *q)
 {
+    note_client(out, q, HTTP1_X_FORWARDED);
+    note_client(out, q, HTTP1_FORWARDED);
     MUST(q->method.len > 0 && q->path.len > 0 && q->n_headers <= HTTP1_MAX_HEADERS);
     buf_printf(out, "%.*s %.*s ?%.*s @%.*s %d%d%d%d%d\n", BYTES_FMT(q->method), BYTES_FMT(q->path),
                BYTES_FMT(q->query), BYTES_FMT(q->host.name), q->http10, q->keep_alive, q->upgrade,

@@ -19,7 +19,7 @@ cmake --build $build --target fuzz -j "$jobs" >$build/fuzz-build.log 2>&1 || {
 
 # What there is to begin with: the fixtures of the unit tests, and a few lines of our own.
 rm -rf $build/seeds
-mkdir -p $build/seeds/{json,sse,utf8,chat_stream,responses_stream,request,client_event,http1_request,http1_response,ws,config,normalize,demo_json} $build/found
+mkdir -p $build/seeds/{json,sse,utf8,chat_stream,responses_stream,request,client_event,http1_request,http1_response,proxy_v2,ws,config,normalize,demo_json} $build/found
 seeds=$build/seeds
 cp $fixtures/json/cases/* $seeds/json/
 cp $fixtures/sse/*.sse $seeds/sse/
@@ -45,6 +45,8 @@ printf '\r\nPOST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3;a
 printf 'HTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x\r\nHello\r\n0\r\nT: x\r\n\r\n' >$seeds/http1_response/chunked
 printf 'HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nHello' >$seeds/http1_response/sized
 printf 'HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: x\n\n' >$seeds/http1_response/to_close
+printf 'GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.2.3.4, [::1]:5\r\nX-Forwarded-Proto: https\r\nForwarded: for="[::1]:5";proto=http, for=_x\r\n\r\n' >$seeds/http1_request/forwarded
+printf '\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x14\x7f\0\0\1\x7f\0\0\1\x12\x34\x01\xbb\x20\0\x05\1\0\0\0\0' >$seeds/proxy_v2/tls
 printf '\x81\x85\x01\x02\x03\x04igohn\x89\x82aaaa\x00\x01\x8a\x80bbbb' >$seeds/ws/text
 printf '\x01\x82\x00\x00\x00\x00\xc3\xa9\x89\x80\x00\x00\x00\x00\x00\x81\x00\x00\x00\x00\xe2\x80\x82\x00\x00\x00\x00\x82\xac' >$seeds/ws/fragments
 printf '\x82\xfe\x00\x80\x00\x00\x00\x00%0128d\x88\x87\x00\x00\x00\x00\x03\xe8adieu' 0 >$seeds/ws/close

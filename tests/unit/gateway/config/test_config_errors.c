@@ -38,7 +38,7 @@ static const struct rule rules[] = {
      "write\n"},
     {"8080\n", "8080\n    adress: x\n",
      "t.yaml:3: listen[0].adress: unknown key, did you mean address?; allowed here: address, "
-     "allow_plaintext, mode, tls\n"},
+     "allow_plaintext, mode, proxy_protocol, tls\n"},
     {"    dialect: demo\n", "    dialect: demo\n    kind: x\n",
      "t.yaml:7: providers[0].kind: unknown key; allowed here: allow_plaintext, api_key, api_key_file, "
      "base_url, dialect, "
@@ -121,6 +121,10 @@ static const struct rule rules[] = {
      "as 10.0.0.0/8, or unix\n"},
     {"workers: 2", "trusted_proxies: [proxy.example.com]",
      "t.yaml:3: trusted_proxies[0]: is no numeric address; %"},
+    {"8080\n", "8080\n    proxy_protocol: true\n",
+     "t.yaml:3: listen[0].proxy_protocol: is believed of trusted_proxies only, and there are none; allowed: "
+     "false, or "
+     "the proxy's address under trusted_proxies\n"},
     {"workers: 2", "trusted_header: via",
      "t.yaml:3: trusted_header: 'via' is no such value; allowed: x-forwarded-for, forwarded\n"},
     {"workers: 2", "hosts: [\"a.example.com:80\"]",

@@ -148,9 +148,13 @@ static inline void rig_certificate(const struct rig *rig)
     EVP_PKEY_free(key);
 }
 
+/* Its connections begin with a PROXY protocol head. */
+static UNUSED bool rig_proxy_protocol;
+
 /* `more`: further lines of the configuration. */
 static inline struct config *rig_config(struct rig *rig, const char *more, int fds[TRANSPORTS])
 {
+    const char *behind = rig_proxy_protocol ? "true" : "false";
     struct buf yaml, report;
     struct config *cfg;
     uint16_t provider;
@@ -164,8 +168,8 @@ static inline struct config *rig_config(struct rig *rig, const char *more, int f
     buf_init(&report, 65536);
     buf_printf(
         &yaml,
-        "listen:\n  - address: 127.0.0.1:0\n  - address: 127.0.0.1:0\n"
-        "    tls: {certificate: %s/c.pem, key: %s/k.pem}\n"
+        "listen:\n  - address: 127.0.0.1:0\n    proxy_protocol: %s\n  - address: 127.0.0.1:0\n"
+        "    proxy_protocol: %s\n    tls: {certificate: %s/c.pem, key: %s/k.pem}\n"
         "workers: 1\norigins: [\"https://chat.example.com\"]\nhosts: [gw.example.com]\ndebug: {echo: "
         "true}\nlog: {level: error}\n"
         "providers:\n  - {name: demo, dialect: demo}\n"
@@ -174,7 +178,7 @@ static inline struct config *rig_config(struct rig *rig, const char *more, int f
         "models:\n  - {name: demo, targets: [{provider: demo, model: demo}]}\n"
         "  - {name: mute, targets: [{provider: mute, model: x}]}\n"
         "keys:\n  - {name: dev, plaintext: sk-test-1, models: [\"*\"]}\n%s",
-        rig->directory, rig->directory, (unsigned)provider, more);
+        behind, behind, rig->directory, rig->directory, (unsigned)provider, more);
     ck_assert_msg(config_parse("rig.yaml", buf_bytes(&yaml), &report, &cfg) == ERR_OK, "%.*s",
                   BYTES_FMT(buf_bytes(&report)));
     buf_free(&yaml);
@@ -235,8 +239,9 @@ struct client {
     struct buf in;
 };
 
-/* `receive` > 0: that small a receive buffer. */
-static inline void client_open(struct client *c, const struct rig *rig, int transport, int receive)
+/* `receive` > 0: that small a receive buffer; `head`: sent before all else. */
+static inline void client_connect(struct client *c, const struct rig *rig, int transport, int receive,
+                                  struct bytes head)
 {
     struct sockaddr_in a = {.sin_family = AF_INET,
                             .sin_port = htons(rig->port[transport]),
@@ -252,12 +257,18 @@ static inline void client_open(struct client *c, const struct rig *rig, int tran
         setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &receive, sizeof(receive));
     ck_assert_int_eq(connect(c->fd, (struct sockaddr *)&a, sizeof(a)), 0);
     buf_init(&c->in, 64 << 20);
+    ck_assert_int_eq(send(c->fd, head.data, head.len, 0), (ssize_t)head.len);
     if (transport == TLS) {
         c->ctx = SSL_CTX_new(TLS_client_method());
         c->ssl = SSL_new(c->ctx);
         SSL_set_fd(c->ssl, c->fd);
         ck_assert_int_eq(SSL_connect(c->ssl), 1);
     }
+}
+
+static inline void client_open(struct client *c, const struct rig *rig, int transport, int receive)
+{
+    client_connect(c, rig, transport, receive, BYTES(""));
 }
 
 static inline void client_close(struct client *c)

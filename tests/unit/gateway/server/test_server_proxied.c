@@ -121,6 +121,93 @@ START_TEST(the_other_header)
 }
 END_TEST
 
+/* The rig's listeners, but for the head in front. */
+static void start_preface(void)
+{
+    rig_proxy_protocol = true;
+    rig_start(&rig, "trusted_proxies: [127.0.0.1]\nlimits: {max_sessions_per_address: 3}\ntimeouts: "
+                    "{handshake: 300ms}\n");
+    rig_proxy_protocol = false;
+}
+
+static void start_preface_wary(void)
+{
+    rig_proxy_protocol = true;
+    rig_start(&rig, "trusted_proxies: [10.0.0.0/8]\n");
+    rig_proxy_protocol = false;
+}
+
+#define HEAD(s) "\r\n\r\n\0\r\nQUIT\n" s
+#define V4(a) HEAD("\x21\x11\x00\x0c") a "\x7f\0\0\1\x12\x34\x01\xbb"
+
+static void told(int transport, struct bytes head, const char *more, int status, const char *has)
+{
+    struct client c;
+    char text[600], expected[32];
+    int n = snprintf(text, sizeof(text), GET "Connection: close\r\n%s\r\n", more);
+    client_connect(&c, &rig, transport, 0, head);
+    client_send(&c, bytes_of(text, (size_t)n));
+    client_read_to_end(&c);
+    snprintf(expected, sizeof(expected), "HTTP/1.1 %d ", status);
+    ck_assert_msg(bytes_starts(buf_bytes(&c.in), bytes_cstr(expected)) && client_has(&c, has), "got %.*s",
+                  BYTES_FMT(buf_bytes(&c.in)));
+    client_close(&c);
+}
+
+START_TEST(the_head_decides)
+{
+    told(_i, BYTES(V4("\x7f\0\0\1")), "", 200, "\"list\"");
+    told(_i, BYTES(V4("\xcb\0\x71\x09")), "", 401, "counts on loopback");
+    /* Its client is no proxy that is trusted, whatever it says. */
+    told(_i, BYTES(V4("\xcb\0\x71\x09")), XFF("127.0.0.1"), 401, "counts on loopback");
+    /* Nobody is named; the proxy asks for itself. */
+    told(_i, BYTES(HEAD("\x21\x00\0\0")), "", 401, "counts on loopback");
+    told(_i, BYTES(HEAD("\x20\x00\0\0")), "", 200, "\"list\"");
+    /* The client came over TLS. */
+    told(_i, BYTES(HEAD("\x21\x11\x00\x14") "\x7f\0\0\1\x7f\0\0\1\x12\x34\x01\xbb\x20\0\x05\x01\0\0\0\0"),
+         "Origin: https://localhost\r\n", 200, "Access-Control-Allow-Origin: https://localhost");
+}
+END_TEST
+
+START_TEST(the_head_counts_at_the_door)
+{
+    enum { CAP = 3 };
+    struct client c[CAP];
+    for (int i = 0; i < CAP; i++)
+        client_connect(&c[i], &rig, 0, 0, BYTES(V4("\xcb\0\x71\x09")));
+    told(0, BYTES(V4("\xcb\0\x71\x09")), "", 429, "connection_limit_reached");
+    told(0, BYTES(V4("\xcb\0\x71\x0a")), "", 401, "counts on loopback");
+    for (int i = 0; i < CAP; i++)
+        client_close(&c[i]);
+}
+END_TEST
+
+static void is_cut(struct bytes said)
+{
+    struct client c;
+    client_connect(&c, &rig, 0, 0, said);
+    client_read_to_end(&c);
+    ck_assert_uint_eq(c.in.len, 0);
+    client_close(&c);
+}
+
+/* No head, half a head for as long as a handshake may take, a head that is none. */
+START_TEST(without_a_head_there_is_nothing)
+{
+    is_cut(BYTES(GET "\r\n"));
+    is_cut(BYTES("\r\n\r\n\0\r\nQU"));
+    is_cut(BYTES(HEAD("\x21\x11\x00\x0c") "\xcb"));
+    is_cut(BYTES(HEAD("\x21\x11\xff\xff") "\xcb"));
+    is_cut(BYTES(""));
+}
+END_TEST
+
+START_TEST(a_strangers_head_is_not_believed)
+{
+    is_cut(BYTES(V4("\x7f\0\0\1")));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("server_proxied");
@@ -133,6 +220,15 @@ int main(void)
     tcase_add_loop_test(trusting, the_client_counts_at_the_door, 0, TRANSPORTS);
     tcase_add_loop_test(wary, a_stranger_is_not_believed, 0, TRANSPORTS);
     tcase_add_loop_test(rfc, the_other_header, 0, TRANSPORTS);
+    TCase *preface = tcase_create("preface"), *doubted = tcase_create("preface_wary");
+    tcase_add_checked_fixture(preface, start_preface, stop);
+    tcase_add_checked_fixture(doubted, start_preface_wary, stop);
+    tcase_add_loop_test(preface, the_head_decides, 0, TRANSPORTS);
+    tcase_add_test(preface, the_head_counts_at_the_door);
+    tcase_add_test(preface, without_a_head_there_is_nothing);
+    tcase_add_test(doubted, a_strangers_head_is_not_believed);
+    suite_add_tcase(suite, preface);
+    suite_add_tcase(suite, doubted);
     suite_add_tcase(suite, trusting);
     suite_add_tcase(suite, wary);
     suite_add_tcase(suite, rfc);
