@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { rawWS } from './lib/clients.mjs';
-import { startStack } from './lib/stack.mjs';
+import { PROVIDERS, startStack } from './lib/stack.mjs';
 
 let stack, gw, provider, c;
 before(async () => {
@@ -53,7 +53,7 @@ async function expectFailed(model, pattern) {
     return events;
 }
 
-for (const via of ['chat', 'resp']) {
+for (const via of Object.keys(PROVIDERS)) {
     describe(`over ${via}`, () => {
         for (const [model, pattern] of [
             ['status-401', /credential|authentication|key/i],

@@ -1,10 +1,12 @@
 // The HTTP front by the official client: both client dialects over both provider dialects, JSON and SSE.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
 import { after, before, describe, it } from 'node:test';
 import OpenAI from 'openai';
 import { openai } from './lib/clients.mjs';
-import { ANY, startStack } from './lib/stack.mjs';
+import { runSluice } from './lib/gateway.mjs';
+import { ANY, PROVIDERS, startStack } from './lib/stack.mjs';
 
 let stack, gw, provider, client;
 before(async () => {
@@ -29,7 +31,16 @@ const tools = [{ type: 'function', function: { name: 'get_weather', parameters: 
 const messages = [{ role: 'system', content: 'Be brief.' }, { role: 'user', content: 'hi' }];
 const TEN = Array.from({ length: 10 }, (_, i) => `t${i}`).join(' ');
 
-for (const via of ['chat', 'resp']) {
+it('every dialect that a provider may speak has its scripted provider, and its column in these tests', async () => {
+    const listed = await readFile(new URL('../../protocols/dialects.def', import.meta.url), 'utf8');
+    const names = [...listed.matchAll(/^(?:PROVIDER_)?DIALECT\((\w+)\)$/gm)].map((m) => m[1]);
+    assert.deepEqual(new Set(Object.values(PROVIDERS)), new Set(names));
+    const help = (await runSluice(['serve', '--help'])).stdout;
+    const row = help.match(/^ *providers\[\]\.dialect +(.*?) +required/m);
+    assert.deepEqual(new Set(row[1].split(' | ')), new Set([...names, 'demo']));
+});
+
+for (const via of Object.keys(PROVIDERS)) {
     describe(`chat completions over a ${via} provider`, () => {
         it('answers in JSON', async () => {
             const r = await client.chat.completions.create({ model: `${via}/tokens-10`, messages });
@@ -156,7 +167,7 @@ describe('errors are the client\u2019s own types', () => {
 describe('the rest of the front', () => {
     it('lists the models that the key may use', async () => {
         const ids = (await client.models.list()).data.map((m) => m.id);
-        assert.deepEqual(ids, ['demo', '*', 'chat/*', 'resp/*']);
+        assert.deepEqual(ids, ['demo', ...ANY]);
         const narrow = openai(gw, { apiKey: 'sk-narrow' });
         assert.deepEqual((await narrow.models.list()).data.map((m) => m.id), ['demo']);
     });

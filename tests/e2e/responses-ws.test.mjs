@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { rawWS, responsesWS, textOf } from './lib/clients.mjs';
-import { startStack } from './lib/stack.mjs';
+import { PROVIDERS, startStack } from './lib/stack.mjs';
 
 let stack, gw, provider;
 before(async () => {
@@ -39,7 +39,7 @@ const REQUIRED = ['id', 'created_at', 'error', 'incomplete_details', 'instructio
 
 describe('the official client', () => {
     for (const tls of [false, true]) {
-        for (const via of ['chat', 'resp']) {
+        for (const via of Object.keys(PROVIDERS)) {
             it(`streams text over ${tls ? 'wss' : 'ws'} from a ${via} provider`, async () => {
                 const ws = await responsesWS(gw, { tls });
                 const events = await ws.answer({ model: `${via}/tokens-20`, input: 'hi', instructions: 'Be brief.' });
@@ -61,7 +61,7 @@ describe('the official client', () => {
             });
         }
     }
-    for (const via of ['chat', 'resp']) {
+    for (const via of Object.keys(PROVIDERS)) {
         it(`calls functions side by side (${via})`, async () => {
             const ws = await responsesWS(gw);
             const tools = [{ type: 'function', name: 'get_weather', parameters: { type: 'object', properties: { city: { type: 'string' } } }, strict: false }];

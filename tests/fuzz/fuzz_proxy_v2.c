@@ -7,7 +7,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct proxy_v2 whole, pieces;
     size_t end = 0, wanted = 0, got = 0;
     enum proxy_result all = proxy_v2_parse(bytes_of(data, size), &whole, &end), r;
-    while ((r = proxy_v2_parse(bytes_of(data, got), &pieces, &wanted)) == PROXY_MORE && wanted <= size) {
+    while ((r = proxy_v2_parse(bytes_of(data, got), &pieces, &wanted)) == PROXY_MORE && got < size) {
         MUST(wanted > got && wanted <= PROXY_V2_MAX);
         got++;
     }

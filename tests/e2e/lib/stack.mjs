@@ -1,9 +1,12 @@
-// The gateway over a scripted provider, reached through both provider dialects.
+// The gateway over a scripted provider, reached through every provider dialect.
 import { TEST_KEY, startGateway } from './gateway.mjs';
 import { startProvider } from './provider.mjs';
 
+/** The scripted provider's names, by the dialect in which each is spoken to. */
+export const PROVIDERS = { chat: 'chat_completions', resp: 'responses' };
+
 /** What a key lists that may ask for all that is configured, and for anything at both providers. */
-export const ANY = ['*', 'chat/*', 'resp/*'];
+export const ANY = ['*', ...Object.keys(PROVIDERS).map((name) => `${name}/*`)];
 
 /**
  * Models: `chat/NAME` and `resp/NAME` (provider/model) reach the scripted provider as NAME; NAME alone goes to chat.
@@ -16,8 +19,7 @@ export async function startStack({ config = {}, scripts = {}, ...rest } = {}) {
         config: {
             providers: [
                 { name: 'demo', dialect: 'demo' },
-                { name: 'chat', dialect: 'chat_completions', ...base },
-                { name: 'resp', dialect: 'responses', ...base },
+                ...Object.entries(PROVIDERS).map(([name, dialect]) => ({ name, dialect, ...base })),
             ],
             models: [
                 { name: 'demo', targets: [{ provider: 'demo', model: 'demo' }] },
