@@ -1,21 +1,10 @@
-#include "protocols/llm_log.h"
+#include "protocols/llm_log_record.h"
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { CHUNK_FIRST = 512, CHUNK_MAX = 16 * 1024, ITEMS_FIRST = 2 };
 
-struct llm_chunk {
-    struct llm_chunk *next;
-    uint32_t used, cap;
-    uint32_t first; /* index of its first event */
-    char data[];
-};
-
-/* A record: tag, part, item (16 bits), data length (32 bits); with TAG_EXTRA then the extra's length (32
- * bits); data; extra. */
-enum { TAG_TYPE = 0x0f, TAG_KIND_SHIFT = 4, TAG_EXTRA = 0x80, EXTRA_SIZE = 4 };
-
-static struct llm_chunk *chunk_new(struct llm_log *l, size_t cap)
+struct llm_chunk *llm_log_chunk_new(struct llm_log *l, size_t cap)
 {
     struct llm_chunk *c = malloc(sizeof *c + cap);
     if (!c)
@@ -46,7 +35,7 @@ enum err llm_log_init(struct llm_log *l, struct bytes seed, size_t max_bytes)
     if (seed.len > 0)
         memcpy(l->seed_, seed.data, seed.len);
     /* The first chunk comes with the log, whatever the ceiling: so there is always room for an end. */
-    return chunk_new(l, CHUNK_FIRST) ? ERR_OK : ERR_NOMEM;
+    return llm_log_chunk_new(l, CHUNK_FIRST) ? ERR_OK : ERR_NOMEM;
 }
 
 void llm_log_free(struct llm_log *l)
@@ -73,20 +62,7 @@ static enum err grow(struct llm_log *l, size_t need)
     size_t room = l->max_bytes > held ? l->max_bytes - held : 0;
     if (need > room || need > UINT32_MAX / 2)
         return ERR_LIMIT;
-    return chunk_new(l, MIN(cap, room)) ? ERR_OK : ERR_NOMEM;
-}
-
-static void put32(char *to, size_t v)
-{
-    uint32_t n = (uint32_t)v;
-    memcpy(to, &n, sizeof n);
-}
-
-static uint32_t get32(const char *from)
-{
-    uint32_t n;
-    memcpy(&n, from, sizeof n);
-    return n;
+    return llm_log_chunk_new(l, MIN(cap, room)) ? ERR_OK : ERR_NOMEM;
 }
 
 enum err llm_log_append(struct llm_log *l, const struct llm_event *e, size_t reserve)
@@ -120,34 +96,6 @@ enum err llm_log_append(struct llm_log *l, const struct llm_event *e, size_t res
     return ERR_OK;
 }
 
-static uint32_t record_size(const char *at)
-{
-    uint32_t size = LLM_RECORD_SIZE + get32(at + 4);
-    if ((unsigned char)at[0] & TAG_EXTRA)
-        size += EXTRA_SIZE + get32(at + LLM_RECORD_SIZE);
-    return size;
-}
-
-/* The record at `at`; returns its size. */
-static uint32_t record_read(const char *at, struct llm_event *ret)
-{
-    unsigned tag = (unsigned char)at[0];
-    uint16_t item;
-    memcpy(&item, at + 2, sizeof item);
-    uint32_t len = get32(at + 4), extra = 0, size = LLM_RECORD_SIZE;
-    if (tag & TAG_EXTRA) {
-        extra = get32(at + LLM_RECORD_SIZE);
-        size += EXTRA_SIZE;
-    }
-    ret->type = (enum llm_event_type)(tag & TAG_TYPE);
-    ret->kind = (enum llm_part_kind)(tag >> TAG_KIND_SHIFT & 7);
-    ret->item = item;
-    ret->part = (unsigned char)at[1];
-    ret->data = bytes_of(at + size, len);
-    ret->extra = bytes_of(at + size + len, extra);
-    return size + len + extra;
-}
-
 /* A prefix, 48 characters and a number of 10 digits. */
 enum { MADE_ID_MAX = 96 };
 
@@ -168,7 +116,7 @@ static struct bytes make_id(const struct llm_log *l, const char *prefix, char re
     return bytes_of(ret, (size_t)(at - ret));
 }
 
-static enum err items_reserve(struct llm_log *l)
+enum err llm_log_items_reserve(struct llm_log *l)
 {
     if (l->n_items_ < l->cap_items_)
         return ERR_OK;
@@ -187,6 +135,19 @@ static enum err items_reserve(struct llm_log *l)
     return ERR_OK;
 }
 
+void llm_log_note_item(struct llm_log *l, enum llm_output_kind kind, const char *at, size_t id_len,
+                       size_t call_len, size_t name_len, struct llm_pos after)
+{
+    l->newest_ = at;
+    l->items_[l->n_items_++] = (struct llm_output_item){
+        .kind = kind,
+        .id = bytes_of(at, id_len),
+        .call_id = bytes_of(at + id_len, call_len),
+        .name = bytes_of(at + id_len + call_len, name_len),
+        .at_ = after,
+    };
+}
+
 enum err llm_log_append_item(struct llm_log *l, enum llm_output_kind kind, struct bytes id,
                              struct bytes call_id, struct bytes name, size_t reserve)
 {
@@ -199,18 +160,18 @@ enum err llm_log_append_item(struct llm_log *l, enum llm_output_kind kind, struc
         id = make_id(l, prefixes[kind], id_text);
     if (kind == LLM_OUT_FUNCTION_CALL && call_id.len == 0)
         call_id = make_id(l, "call", call_text);
-    enum err err = items_reserve(l);
+    enum err err = llm_log_items_reserve(l);
     if (err != ERR_OK)
         return err;
-    /* The strings are the data of the record, one after the other: appended as data and extra, which lie side
-     * by side. */
-    struct llm_event e = {.type = LLM_EV_ITEM_ADDED, .item = l->n_items_};
+    struct llm_event e = {.type = LLM_EV_ITEM_ADDED, .kind = (enum llm_part_kind)kind, .item = l->n_items_};
     char joined[512];
-    size_t len = id.len + call_id.len + name.len;
+    size_t len = ITEM_HEAD + id.len + call_id.len + name.len;
     char *all = len <= sizeof joined ? joined : malloc(len);
     if (!all)
         return ERR_NOMEM;
-    char *at = all;
+    put32(all, id.len);
+    put32(all + 4, call_id.len);
+    char *at = all + ITEM_HEAD;
     copy_to(&at, id);
     copy_to(&at, call_id);
     copy_to(&at, name);
@@ -221,21 +182,15 @@ enum err llm_log_append_item(struct llm_log *l, enum llm_output_kind kind, struc
     if (err != ERR_OK)
         return err;
     const struct llm_chunk *c = l->last_;
-    const char *s = c->data + c->used - len;
-    l->newest_ = s;
-    l->items_[l->n_items_++] = (struct llm_output_item){
-        .kind = kind,
-        .id = bytes_of(s, id.len),
-        .call_id = bytes_of(s + id.len, call_id.len),
-        .name = bytes_of(s + id.len + call_id.len, name.len),
-        .at_ = {c, c->used, l->count},
-    };
+    llm_log_note_item(l, kind, c->data + c->used - len + ITEM_HEAD, id.len, call_id.len, name.len,
+                      (struct llm_pos){c, c->used, l->count});
     return ERR_OK;
 }
 
 enum err llm_log_append_item_done(struct llm_log *l, unsigned item, struct bytes extra, size_t reserve)
 {
-    const struct llm_event e = {.type = LLM_EV_ITEM_DONE, .item = item, .extra = extra};
+    const struct llm_event e = {
+        .type = LLM_EV_ITEM_DONE, .item = item, .part = l->items_[item].cut, .extra = extra};
     enum err err = llm_log_append(l, &e, reserve);
     if (err != ERR_OK)
         return err;
@@ -266,8 +221,12 @@ bool llm_log_next(const struct llm_log *l, struct llm_pos *pos, struct llm_event
         return false;
     uint32_t size = record_read(c->data + offset, ret);
     ret->index = pos->index;
-    if (ret->type == LLM_EV_ITEM_ADDED)
+    if (ret->type == LLM_EV_ITEM_ADDED || ret->type == LLM_EV_ITEM_DONE) {
+        /* What the log itself keeps there. */
         ret->data = (struct bytes){NULL, 0};
+        ret->kind = LLM_PART_TEXT;
+        ret->part = 0;
+    }
     *pos = (struct llm_pos){c, offset + size, pos->index + 1};
     return true;
 }

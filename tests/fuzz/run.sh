@@ -19,7 +19,7 @@ cmake --build $build --target fuzz -j "$jobs" >$build/fuzz-build.log 2>&1 || {
 
 # What there is to begin with: the fixtures of the unit tests, and a few lines of our own.
 rm -rf $build/seeds
-mkdir -p $build/seeds/{json,sse,utf8,chat_stream,responses_stream,request,client_event,http1_request,http1_response,proxy_v2,ws,config,normalize,demo_json} $build/found
+mkdir -p $build/seeds/{json,sse,utf8,chat_stream,responses_stream,request,client_event,http1_request,http1_response,proxy_v2,ws,config,normalize,demo_json,log_import} $build/found
 seeds=$build/seeds
 cp $fixtures/json/cases/* $seeds/json/
 cp $fixtures/sse/*.sse $seeds/sse/
@@ -35,6 +35,9 @@ sed -n '0,/data:.*"response":/s/^data:.*"response":\(.*\)}$/\1/p' $fixtures/resp
 printf '%s' '{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi","reasoning_content":"hm","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}' >$seeds/chat_stream/body
 printf '%s' '{"error":{"message":"no","type":"invalid_request_error","param":"model","code":"model_not_found"}}' |
     tee $seeds/chat_stream/error >$seeds/responses_stream/error
+# Two bytes for the state's length (none), then created, in_progress, item, part, delta, text_done, part_done, item_done, completed.
+printf '%b' '\0\0' '\0\0\0\0\0\0\0\0' '\01\0\0\0\0\0\0\0' '\02\0\0\0\011\0\0\0\01\0\0\0\0\0\0\0m' '\03\0\0\0\0\0\0\0' \
+    '\04\0\0\0\05\0\0\0hello' '\06\0\0\0\0\0\0\0' '\07\0\0\0\0\0\0\0' '\010\0\0\0\0\0\0\0' '\011\0\0\0\0\0\0\0' >$seeds/log_import/message
 printf '%s' '{"type":"response.cancel","response_id":"resp_1"}' >$seeds/client_event/cancel
 printf '%s' '{"type":"response.cancel","stream_id":"a.B-9_"}' >$seeds/client_event/lane
 printf '%s' '{"type":"session.ping","id":"7","data":{"a":[1,"\u00e9"]}}' >$seeds/client_event/ping
