@@ -58,7 +58,7 @@ static void done(struct conn *c)
     if (conn_dead(c))
         return;
     forget_request(h);
-    if (h->keep_alive && server_phase(c->server) == PHASE_SERVING) {
+    if (h->keep_alive && peer_leave(c) && server_phase(c->server) == PHASE_SERVING) {
         conn_move(c, CONN_IDLE);
         if (h->held.len > 0)
             conn_mark(c);

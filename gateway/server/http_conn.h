@@ -45,6 +45,8 @@ void cors_options(struct conn *c, const struct http1_request *req, const char *m
 /* http_peer.c: whose request it is. */
 /* False: past a cap, and refused as c->refusal says. */
 bool peer_take(struct conn *c, const struct http1_request *req) MUST_USE;
+/* It has been answered: the proxy's connection is nobody's. False: past a cap. */
+bool peer_leave(struct conn *c) MUST_USE;
 
 /* http_host.c: whom a request addresses. */
 bool host_allowed(const struct conn *c, const struct http1_host *host);

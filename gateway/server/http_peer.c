@@ -25,3 +25,8 @@ bool peer_take(struct conn *c, const struct http1_request *req)
     c->secure = said.scheme == HTTP1_SCHEME_UNTOLD ? c->peer_secure : said.scheme == HTTP1_SCHEME_HTTPS;
     return conn_readdress(c, address_bytes(&said.client));
 }
+
+bool peer_leave(struct conn *c)
+{
+    return !c->proxied || conn_readdress(c, (struct bytes){NULL, 0});
+}
