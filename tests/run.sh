@@ -227,7 +227,7 @@ if wants fuzz; then packages+=(clang libclang-rt-dev); fi
 if wants browser && [ -z "${CHROMIUM:-}" ]; then packages+=(chromium); fi
 if wants load; then packages+=(python3 python3-venv); fi
 need_packages "${packages[@]}" || fail "packages are missing, see above"
-if wants e2e || wants browser || wants schema; then need_modules tests && need_newer_node || fail "npm modules are missing, see above"; fi
+if wants e2e || wants browser || wants schema || wants hostile; then need_modules tests && need_newer_node || fail "npm modules are missing, see above"; fi
 
 say "build"
 build dev
