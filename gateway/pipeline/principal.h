@@ -21,7 +21,7 @@ struct principals {
     struct names by_id_; /* hashed keys, by their public part */
     struct plaintext_key *plaintext_;
     size_t n_plaintext_;
-    unsigned char salt_[SECRET_HASH_SIZE]; /* under which plaintext_ is sorted; this process's own */
+    uint64_t salt_; /* under which plaintext_ is sorted; this process's own */
 };
 
 /* ERR_NOMEM; principals_free is allowed then, too. `cfg` outlives it. */
