@@ -94,12 +94,15 @@ static void end_turn(void *ctx)
     server_reap(w->server);
     response_pool_reap(&w->pool, loop_now(&w->loop));
     if (phase_of(&w->loop.phase) < PHASE_CLOSING) {
+        pipeline_tick(&w->pipeline);
         upstream_tick(w->upstream);
         note_work(w);
     }
     if (phase_of(&w->loop.phase) == PHASE_DRAINING && server_connections(w->server) == 0)
         stop(w);
     server_flush(w->server);
+    if (pipeline_waiting(&w->pipeline))
+        loop_again(&w->loop);
     count_state(w);
     if (log_waiting() && !wheel_armed(&w->log_timer))
         loop_arm(&w->loop, &w->log_timer, LOG_RETRY_MS);

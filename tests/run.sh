@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs all tests:  tests/run.sh [unit|e2e|browser|schema|fuzz|lint|load|hostile|all]...
 #   unit     the C units, built plain and with AddressSanitizer and UndefinedBehaviorSanitizer; and a build by clang
-#   e2e      Node's tests of the real program, over both builds        browser  the chat page and its client module, over both
+#   e2e      Node's tests of the real program, over both builds, and over one whose requests must all wait
+#   browser  the chat page and its client module, over both
 #   schema   the published JSON Schemas against the validators         load     the load harness's smoke test
 #   fuzz     each fuzz target for 2 seconds: enough to see that they build and that no seed breaks one
 #   hostile  hostile clients beside honest ones, for 20 seconds
@@ -53,6 +54,11 @@ make_dev() {
 
 make_asan() {
     preset asan
+}
+
+# The program alone: the units do without the waiting.
+make_suspended() {
+    cmake --preset suspended && cmake --build --preset suspended -j "$jobs" --target sluice intruder
 }
 
 make_clang() {
@@ -232,6 +238,7 @@ if wants e2e || wants browser || wants schema || wants hostile; then need_module
 say "build"
 build dev
 if wants unit || wants e2e || wants browser; then build asan; fi
+if wants e2e; then build suspended; fi
 if wants unit || wants lint; then build clang; fi
 
 if wants unit; then
@@ -239,7 +246,10 @@ if wants unit; then
     unit asan
 fi
 if wants schema; then SLUICE_BUILD=dev node_tests schema tests/schema/*.test.mjs; fi
-if wants e2e; then both_builds e2e tests/e2e/*.test.mjs tests/e2e/lib/*.test.mjs; fi
+if wants e2e; then
+    both_builds e2e tests/e2e/*.test.mjs tests/e2e/lib/*.test.mjs
+    SLUICE_BUILD=suspended node_tests e2e-suspended tests/e2e/*.test.mjs
+fi
 if wants browser; then both_builds browser tests/browser/*.test.mjs; fi
 if wants fuzz; then fuzz; fi
 if wants lint; then lint; fi

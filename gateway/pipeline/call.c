@@ -41,6 +41,7 @@ enum err call_new(const struct config *cfg, const struct principal *principal, s
     arena_init(&c->arena, cfg->limits.max_context_bytes + text.len * ARENA_PER_BYTE + ARENA_MIN);
     buf_init(&c->text, text.len);
     json_doc_init(&c->doc);
+    list_init(&c->ready_);
     enum err err = buf_append_bytes(&c->text, text);
     if (err == ERR_OK)
         err = parse(cfg, c, &at);
@@ -65,15 +66,48 @@ size_t call_bytes(const struct call *c)
     return sizeof(*c) + c->text.cap + c->doc.cap * sizeof(*c->doc.nodes) + c->arena.used;
 }
 
+static void free_request(struct call *c)
+{
+    json_doc_free(&c->doc);
+    buf_free(&c->text);
+    arena_free(&c->arena);
+}
+
+static struct bytes keep(char *to, struct bytes s)
+{
+    if (s.len > 0)
+        memcpy(to, s.data, s.len);
+    return bytes_of(to, s.len);
+}
+
+void call_lighten(struct call *c)
+{
+    struct llm_request left = {.dialect = c->request.dialect};
+    const struct bytes model =
+        bytes_of(c->request.model.data, MIN(c->request.model.len, (size_t)CALL_MODEL_MAX));
+    const struct bytes continued = c->request.previous_response_id;
+    c->kept_ = malloc(model.len + continued.len + 1);
+    if (c->kept_) {
+        left.model = keep(c->kept_, model);
+        left.previous_response_id = keep(c->kept_ + model.len, continued);
+    }
+    c->request = left;
+    c->model_rest = (struct bytes){NULL, 0};
+    c->plan = (struct attempt_plan){0};
+    free_request(c);
+}
+
 void call_free(struct call *c)
 {
     if (!c)
         return;
+    if (c->left_)
+        c->left_(c->left_ctx_);
+    list_remove(&c->ready_);
     if (c->response)
         response_forget_request(c->response);
     response_unref(c->response);
-    json_doc_free(&c->doc);
-    buf_free(&c->text);
-    arena_free(&c->arena);
+    free_request(c);
+    free(c->kept_);
     free(c);
 }

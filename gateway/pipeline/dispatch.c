@@ -29,12 +29,18 @@ enum verdict stage_dispatch(struct pipeline *p, struct call *c)
         return STAGE_REJECT;
     }
     c->response->resumable = r->dialect->resumable;
+    if (c->cancelled) {
+        response_cancel(c->response);
+        return STAGE_DONE;
+    }
     if (r->warm_up) {
         response_complete_empty(c->response);
         return STAGE_DONE;
     }
     c->plan.request = r;
     c->plan.request_id = bytes_cstr(c->request_id);
+    c->plan.request_done = c->owner_ops ? c->owner_ops->request_done : NULL;
+    c->plan.ctx = c->owner;
     response_start(c->response, &c->plan);
     return STAGE_DONE;
 }

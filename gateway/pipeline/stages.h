@@ -2,6 +2,11 @@
 /* The stages, one a file. Each sees the call as the stages before it have left it. */
 #include "gateway/pipeline/pipeline.h"
 
+struct stage {
+    const char *name;
+    enum verdict (*run)(struct pipeline *p, struct call *c);
+};
+
 /* Text that people wrote: Unicode NFC, line ends to LF, NUL out; more where the model's configuration says so
  * (models[].normalize). Never tool outputs, arguments, schemas, or what the model itself said. */
 enum verdict stage_normalize(struct pipeline *p, struct call *c);
@@ -13,6 +18,8 @@ enum verdict stage_admit(struct pipeline *p, struct call *c);
 enum verdict stage_route(struct pipeline *p, struct call *c);
 /* Makes the response and starts it. */
 enum verdict stage_dispatch(struct pipeline *p, struct call *c);
+/* With -DSLUICE_TEST_STAGE=ON alone: waits 0 to 20 ms, and sometimes goes on before it has returned. */
+enum verdict stage_test(struct pipeline *p, struct call *c);
 
 /* What stage_normalize does to a message of one text; in the arena when it changes anything. Adds the bytes
  * that are not as they were to *ret_changed. False: no memory. */

@@ -267,7 +267,7 @@ void http_flush(struct conn *c)
 uint64_t http_due(const struct conn *c)
 {
     const struct http_conn *h = c->http;
-    if (!h || !h->exchange || !exchange_wants_stream(h->exchange) || conn_blocked(c))
+    if (!h || !h->exchange || !exchange_may_stream(h->exchange) || conn_blocked(c))
         return UINT64_MAX;
     return h->event_ms + c->server->cfg->timeouts.heartbeat;
 }

@@ -2,10 +2,6 @@
 #include "protocols/responses/output_item.h"
 #include <stdlib.h>
 
-struct gather {
-    struct buf *out;
-};
-
 static void gather_piece(void *ctx, struct bytes text)
 {
     buf_append_bytes(ctx, text);
@@ -86,38 +82,74 @@ static bool copy_output(struct arena *a, const struct llm_log *log, unsigned ind
     return false;
 }
 
-static bool fill(struct context *c, const struct llm_request *r, const struct llm_log *log)
+/* Room for `n` more items; what is left of the ceiling is the arena's. */
+static bool make_room(struct context *c, size_t n)
 {
-    unsigned n_output = llm_log_n_items(log);
-    c->items = arena_array(&c->arena, r->n_items + n_output + 1, sizeof(*c->items));
-    if (!c->items)
+    const size_t size = (c->n_items + n + 1) * sizeof(*c->items);
+    if (size > c->max_bytes - MIN(c->arena.used, c->max_bytes))
         return false;
-    for (size_t i = 0; i < r->n_items; i++)
-        if (llm_item_copy(&c->arena, &r->items[i], &c->items[c->n_items++]) != ERR_OK)
+    struct llm_item *items = realloc(c->items, size);
+    if (!items)
+        return false;
+    c->items = items;
+    c->arena.max = c->max_bytes - size;
+    return true;
+}
+
+static void give_up(struct context *c)
+{
+    arena_free(&c->arena);
+    free(c->items);
+    c->items = NULL;
+    c->n_items = 0;
+    c->too_large = true;
+}
+
+static bool copy_items(struct context *c, const struct llm_item *items, size_t n)
+{
+    if (!make_room(c, n))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (llm_item_copy(&c->arena, &items[i], &c->items[c->n_items++]) != ERR_OK)
             return false;
-    for (unsigned i = 0; i < n_output; i++)
+    return true;
+}
+
+static bool copy_outputs(struct context *c, const struct llm_log *log)
+{
+    const unsigned n = llm_log_n_items(log);
+    if (!make_room(c, n))
+        return false;
+    for (unsigned i = 0; i < n; i++)
         if (!copy_output(&c->arena, log, i, &c->items[c->n_items++]))
             return false;
     return true;
 }
 
-struct context *context_new(const struct llm_request *r, struct bytes response_id, const struct llm_log *log,
-                            size_t max_bytes)
+struct context *context_begin(const struct llm_request *r, size_t max_bytes)
 {
     struct context *c = calloc(1, sizeof(*c));
     if (!c)
         return NULL;
     c->refs = 1;
+    c->max_bytes = max_bytes;
     arena_init(&c->arena, max_bytes);
-    if (!fill(c, r, log)) {
-        arena_free(&c->arena);
-        c->items = NULL;
-        c->n_items = 0;
-        c->too_large = true;
-    }
-    size_t n = MIN(response_id.len, sizeof(c->response_id) - 1);
-    memcpy(c->response_id, response_id.data, n);
+    if (!copy_items(c, r->items, r->n_items))
+        give_up(c);
     return c;
+}
+
+void context_finish(struct context *c, struct bytes response_id, const struct llm_log *log)
+{
+    const size_t n = MIN(response_id.len, sizeof(c->response_id) - 1);
+    if (!c->too_large && !copy_outputs(c, log))
+        give_up(c);
+    memcpy(c->response_id, response_id.data, n);
+}
+
+size_t context_bytes(const struct context *c)
+{
+    return sizeof(*c) + c->arena.used + (c->items ? (c->n_items + 1) * sizeof(*c->items) : 0);
 }
 
 struct context *context_ref(struct context *c)
@@ -132,5 +164,6 @@ void context_free(struct context *c)
     if (!c || --c->refs > 0)
         return;
     arena_free(&c->arena);
+    free(c->items);
     free(c);
 }

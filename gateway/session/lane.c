@@ -56,38 +56,38 @@ struct lane *lane_get(struct session *s, struct bytes stream_id, struct api_erro
     return l;
 }
 
-static void free_in_flight(struct in_flight *f)
+static void free_turn(struct lane_turn *f)
 {
-    f->lane->current = NULL;
-    f->lane->session->n_active--;
-    list_remove(&f->node);
-    response_forget_request(f->cursor.response);
-    cursor_detach(&f->cursor);
-    call_free(f->call);
+    struct session *s = f->lane->session;
+    if (f->lane->current == f) {
+        f->lane->current = NULL;
+        s->n_active--;
+        s->n_answering -= turn_answering(&f->turn);
+    }
+    turn_end(&f->turn);
     context_free(f->continued);
+    context_free(f->context);
     free(f);
 }
 
-/* The call that has waited longest in this lane, now the caller's; NULL: none waits. */
-static struct call *take_queued(struct lane *l)
+/* The turn that has waited longest in this lane, now the caller's; NULL: none waits. */
+static struct lane_turn *take_queued(struct lane *l)
 {
     struct list *node = list_take(&l->queue);
     if (!node)
         return NULL;
-    struct queued *q = CONTAINER_OF(node, struct queued, node);
-    struct call *c = q->call;
+    struct lane_turn *f = CONTAINER_OF(node, struct lane_turn, turn.node);
     l->session->n_queued--;
-    l->session->queued_bytes -= call_bytes(c);
-    free(q);
-    return c;
+    l->session->queued_bytes -= call_bytes(f->turn.call);
+    return f;
 }
 
 void lane_free(struct lane *l)
 {
-    for (struct call *c; (c = take_queued(l));)
-        call_free(c);
+    for (struct lane_turn *f; (f = take_queued(l));)
+        free_turn(f);
     if (l->current)
-        free_in_flight(l->current);
+        free_turn(l->current);
     context_free(l->context);
     if (l->stream_id.len > 0)
         l->session->n_named--;
@@ -147,47 +147,56 @@ static void evict(struct session *s, struct bytes response_id)
     l->context = NULL;
 }
 
-static void refuse(struct lane *l, struct call *c, const struct api_error *e)
+static struct lane_turn *of_turn(struct turn *t)
 {
-    session_error(l->session, l->stream_id, e);
-    if (e->status >= 400)
-        evict(l->session, c->request.previous_response_id);
-    call_free(c);
+    return CONTAINER_OF(t, struct lane_turn, turn);
 }
 
-static void start(struct lane *l, struct call *c)
+static void on_answering(struct turn *t)
 {
+    struct lane_turn *f = of_turn(t);
+    struct session *s = f->lane->session;
+    t->cursor.encoder.stream_id = f->lane->stream_id;
+    list_append(&s->answering, &t->node);
+    s->n_answering++;
+}
+
+static void on_refused(struct turn *t)
+{
+    struct lane_turn *f = of_turn(t);
+    struct lane *l = f->lane;
+    session_error(l->session, l->stream_id, turn_error(t));
+    if (turn_error(t)->status >= 400)
+        evict(l->session, t->call->request.previous_response_id);
+    free_turn(f);
+}
+
+/* What the lane will remember is copied now: it needs less than all that the message was decoded into. */
+static void on_let_go(struct turn *t)
+{
+    struct lane_turn *f = of_turn(t);
+    f->context = context_begin(&t->call->request, (size_t)t->env->cfg->limits.max_context_bytes);
+    context_free(f->continued);
+    f->continued = NULL;
+}
+
+static const struct turn_ops lane_ops = {
+    .answering = on_answering, .refused = on_refused, .let_go = on_let_go};
+
+static void start(struct lane_turn *f)
+{
+    struct lane *l = f->lane;
     struct session *s = l->session;
-    struct context *continued;
-    if (!phase_serving(s->env->phase)) {
-        error_draining(&c->error);
-        refuse(l, c, &c->error);
-        return;
-    }
-    if (resume_context(s, c, &continued, &c->error) != ERR_OK ||
-        pipeline_run(s->env->pipeline, c) != STAGE_DONE) {
-        refuse(l, c, &c->error);
-        return;
-    }
-    struct in_flight *f = calloc(1, sizeof(*f));
-    if (!f ||
-        cursor_attach(&f->cursor, c->response, &dialect_responses, 0, s->carrier->wake, s->conn) != ERR_OK) {
-        free(f);
-        api_error_no_memory(&c->error);
-        refuse(l, c, &c->error);
-        return;
-    }
-    f->cursor.encoder.stream_id = l->stream_id;
-    f->lane = l;
-    f->call = c;
-    f->continued = context_ref(continued);
-    response_unref(c->response);
-    c->response = NULL;
+    struct call *c = f->turn.call;
+    struct context *continued = NULL;
     l->current = f;
     s->n_active++;
-    list_init(&f->node);
-    list_append(&s->active, &f->node);
-    s->carrier->wake(s->conn);
+    if (phase_serving(s->env->phase) && resume_context(s, c, &continued, &c->error) != ERR_OK) {
+        turn_refuse(&f->turn);
+        return;
+    }
+    f->continued = context_ref(continued);
+    turn_begin(&f->turn);
 }
 
 static bool may_start(const struct lane *l)
@@ -195,43 +204,46 @@ static bool may_start(const struct lane *l)
     return !l->current && l->session->n_active < l->session->env->cfg->limits.max_in_flight_per_session;
 }
 
-static void enqueue(struct lane *l, struct call *c)
+static void enqueue(struct lane_turn *f)
 {
-    struct session *s = l->session;
-    uint64_t max = s->env->cfg->limits.max_queued_per_session;
-    const size_t bytes = call_bytes(c);
-    const bool room =
-        s->n_queued < max && s->queued_bytes + bytes <= s->env->cfg->limits.max_queued_bytes_per_session;
-    struct queued *q = room ? calloc(1, sizeof(*q)) : NULL;
-    if (!q) {
-        if (room)
-            api_error_no_memory(&c->error);
-        else if (s->n_queued < max)
-            api_error_set(&c->error, 429, API_RATE, "websocket_queue_limit_reached", NULL,
-                          "The requests that wait on this connection are as large as they may be, together. "
-                          "Wait for an answer, or cancel one.");
-        else
-            api_error_set(
-                &c->error, 429, API_RATE, "websocket_queue_limit_reached", NULL,
-                "This connection has %llu requests waiting already. Wait for an answer, or cancel one.",
-                (unsigned long long)max);
-        session_error(s, l->stream_id, &c->error);
-        call_free(c);
+    struct session *s = f->lane->session;
+    struct api_error *e = &f->turn.call->error;
+    const uint64_t max = s->env->cfg->limits.max_queued_per_session;
+    const size_t bytes = call_bytes(f->turn.call);
+    if (s->n_queued >= max) {
+        api_error_set(e, 429, API_RATE, "websocket_queue_limit_reached", NULL,
+                      "This connection has %llu requests waiting already. Wait for an answer, or cancel one.",
+                      (unsigned long long)max);
+    } else if (s->queued_bytes + bytes > s->env->cfg->limits.max_queued_bytes_per_session) {
+        api_error_set(e, 429, API_RATE, "websocket_queue_limit_reached", NULL,
+                      "The requests that wait on this connection are as large as they may be, together. "
+                      "Wait for an answer, or cancel one.");
+    } else {
+        list_append(&f->lane->queue, &f->turn.node);
+        s->n_queued++;
+        s->queued_bytes += bytes;
         return;
     }
-    q->call = c;
-    list_init(&q->node);
-    list_append(&l->queue, &q->node);
-    s->n_queued++;
-    s->queued_bytes += bytes;
+    session_error(s, f->lane->stream_id, e);
+    free_turn(f);
 }
 
 void lane_submit(struct lane *l, struct call *c)
 {
+    struct session *s = l->session;
+    struct lane_turn *f = calloc(1, sizeof(*f));
+    if (!f) {
+        api_error_no_memory(&c->error);
+        session_error(s, l->stream_id, &c->error);
+        call_free(c);
+        return;
+    }
+    f->lane = l;
+    turn_init(&f->turn, &lane_ops, s->env, s->carrier, s->conn, &dialect_responses, c);
     if (may_start(l) && list_empty(&l->queue))
-        start(l, c);
+        start(f);
     else
-        enqueue(l, c);
+        enqueue(f);
 }
 
 void session_start_queued(struct session *s)
@@ -247,28 +259,30 @@ void session_start_queued(struct session *s)
         list_remove(&l->node);
         list_append(&s->lanes, &l->node);
         while (!list_empty(&l->queue) && may_start(l))
-            start(l, take_queued(l));
+            start(take_queued(l));
     }
 }
 
-static void keep_context(struct in_flight *f)
+static void keep_context(struct lane_turn *f)
 {
     struct lane *l = f->lane;
-    const struct llm_log *log = &f->cursor.response->log;
-    if (log->terminal == LLM_EV_FAILED) {
-        evict(l->session, f->call->request.previous_response_id);
+    const struct response *r = f->turn.cursor.response;
+    if (r->log.terminal == LLM_EV_FAILED) {
+        evict(l->session, f->turn.call->request.previous_response_id);
         return;
     }
-    struct context *c = context_new(&f->call->request, f->cursor.response->head.id, log,
-                                    (size_t)l->session->env->cfg->limits.max_context_bytes);
+    turn_let_go(&f->turn);
+    if (f->context)
+        context_finish(f->context, r->head.id, &r->log);
     context_free(l->context);
-    l->context = c;
+    l->context = f->context;
+    f->context = NULL;
 }
 
-void lane_finish(struct in_flight *f)
+void lane_finish(struct lane_turn *f)
 {
     struct session *s = f->lane->session;
     keep_context(f);
-    free_in_flight(f);
+    free_turn(f);
     session_start_queued(s);
 }

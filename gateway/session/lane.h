@@ -1,7 +1,7 @@
 #pragma once
 /* Private to session/: the session's parts. Requests of one lane run in order; lanes run side by side. */
 #include "gateway/session/context.h"
-#include "gateway/session/session.h"
+#include "gateway/session/turn.h"
 
 enum { STREAM_ID_MAX = 256 };
 
@@ -12,24 +12,18 @@ struct notice {
     char text[];
 };
 
-/* A request whose answer is on its way. Owns its call: the answer's context is made of both. */
-struct in_flight {
-    struct list node; /* session.active */
-    struct cursor cursor;
+/* A request of a lane. */
+struct lane_turn {
+    struct turn turn; /* its node: in lane.queue, then in session.answering */
     struct lane *lane;
-    struct call *call;
-    struct context *continued; /* NULL: it begins a conversation */
-};
-
-struct queued {
-    struct list node; /* lane.queue */
-    struct call *call;
+    struct context *continued; /* what the request borrows; NULL: it begins a conversation, or has let go */
+    struct context *context; /* what the lane will remember, begun when the request lets go; NULL: not yet */
 };
 
 struct lane {
     struct list node; /* session.lanes */
     struct session *session;
-    struct in_flight *current;
+    struct lane_turn *current; /* begun, and not over */
     struct list queue;
     struct context *context;
     struct bytes stream_id; /* empty: the default lane; its bytes follow the struct */
@@ -38,9 +32,9 @@ struct lane {
 struct session {
     const struct carrier *carrier;
     void *conn;
-    struct list active; /* in-flight answers, the next to be pulled first */
+    struct list answering; /* turns with an answer, the next to be pulled first */
     struct list notices;
-    unsigned n_named, n_active, n_queued;
+    unsigned n_named, n_active, n_answering, n_queued; /* active: begun, and not over */
     bool closing;
     struct session_env *env;
     const struct principal *who;
@@ -55,10 +49,8 @@ void lane_free(struct lane *l);
 /* Runs the request now or after those before it; takes the call. Refusals are answered as notices. */
 void lane_submit(struct lane *l, struct call *c);
 /* The answer's terminal has been pulled: keeps its context, frees it, and starts what waits. */
-void lane_finish(struct in_flight *f);
+void lane_finish(struct lane_turn *f);
 /* Starts queued requests, in this lane or others, as far as the session's limit goes. */
 void session_start_queued(struct session *s);
-/* What a new request is told during a drain. */
-void error_draining(struct api_error *ret);
 /* Queues an error message for the client. */
 void session_error(struct session *s, struct bytes stream_id, const struct api_error *e);

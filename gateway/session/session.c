@@ -19,7 +19,7 @@ struct session *session_open(struct session_env *env, const struct principal *wh
     s->carrier = carrier;
     s->conn = conn;
     list_init(&s->lanes);
-    list_init(&s->active);
+    list_init(&s->answering);
     list_init(&s->notices);
     return s;
 }
@@ -89,13 +89,6 @@ void session_going_away(struct session *s, uint64_t deadline_ms)
     buf_free(&text);
 }
 
-void error_draining(struct api_error *ret)
-{
-    api_error_set(ret, 503, API_SERVER, "server_draining", NULL,
-                  "This server is going away. Connect again and repeat the request.");
-    ret->retry_after_s = 1;
-}
-
 static void on_create(struct session *s, struct call *c)
 {
     struct api_error e;
@@ -120,12 +113,12 @@ static void on_create(struct session *s, struct call *c)
     call_free(c);
 }
 
-static struct in_flight *find_in_flight(struct session *s, struct bytes response_id)
+static struct lane_turn *find_answering(struct session *s, struct bytes response_id)
 {
-    LIST_EACH(&s->active, node)
+    LIST_EACH(&s->answering, node)
     {
-        struct in_flight *f = CONTAINER_OF(node, struct in_flight, node);
-        if (bytes_is(response_id, f->cursor.response->id))
+        struct lane_turn *f = CONTAINER_OF(node, struct lane_turn, turn.node);
+        if (bytes_is(response_id, f->turn.cursor.response->id))
             return f;
     }
     return NULL;
@@ -134,9 +127,9 @@ static struct in_flight *find_in_flight(struct session *s, struct bytes response
 static void on_cancel(struct session *s, const struct client_event *ev)
 {
     struct api_error e;
-    struct in_flight *f;
+    struct lane_turn *f;
     if (ev->response_id.len > 0) {
-        f = find_in_flight(s, ev->response_id);
+        f = find_answering(s, ev->response_id);
         if (!f)
             api_error_set(&e, 404, API_INVALID, "response_not_found", "response_id",
                           "No response '%.*s' is in flight on this connection.",
@@ -149,7 +142,7 @@ static void on_cancel(struct session *s, const struct client_event *ev)
                           "No response is in flight in this lane.");
     }
     if (f)
-        response_cancel(f->cursor.response);
+        turn_cancel(&f->turn);
     else
         session_error(s, ev->stream_id, &e);
 }
@@ -204,22 +197,26 @@ static void pull_notices(struct session *s, struct event_sink *sink, size_t budg
 bool session_pull(struct session *s, struct event_sink *sink, size_t budget)
 {
     pull_notices(s, sink, budget);
+    /* A turn may have been refused after it had to wait. */
+    session_start_queued(s);
     /* Each answer once, beginning with the one that waited longest. */
-    for (unsigned turns = s->n_active; turns > 0 && sink->out->len < budget; turns--) {
-        struct in_flight *f = LIST_FIRST(&s->active, struct in_flight, node);
-        cursor_encode(&f->cursor, sink, budget);
-        if (s->n_active > 1) {
-            list_remove(&f->node);
-            list_append(&s->active, &f->node);
+    for (unsigned turns = s->n_answering; turns > 0 && sink->out->len < budget; turns--) {
+        struct lane_turn *f = LIST_FIRST(&s->answering, struct lane_turn, turn.node);
+        cursor_encode(&f->turn.cursor, sink, budget);
+        if (s->n_answering > 1) {
+            list_remove(&f->turn.node);
+            list_append(&s->answering, &f->turn.node);
         }
-        if (cursor_done(&f->cursor))
+        if (cursor_done(&f->turn.cursor))
             lane_finish(f);
     }
     if (!list_empty(&s->notices))
         return true;
-    LIST_EACH(&s->active, node)
-    if (!cursor_at_end(&CONTAINER_OF(node, struct in_flight, node)->cursor))
-        return true;
+    LIST_EACH(&s->answering, node)
+    {
+        if (!cursor_at_end(&CONTAINER_OF(node, struct lane_turn, turn.node)->turn.cursor))
+            return true;
+    }
     return false;
 }
 

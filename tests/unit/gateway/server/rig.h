@@ -54,11 +54,15 @@ static inline void room_end_turn(void *ctx)
     struct room *r = ctx;
     server_reap(r->server);
     response_pool_reap(&r->pool, loop_now(&r->loop));
-    if (phase_of(&r->loop.phase) < PHASE_CLOSING)
+    if (phase_of(&r->loop.phase) < PHASE_CLOSING) {
+        pipeline_tick(&r->pipeline);
         upstream_tick(r->upstream);
+    }
     if (phase_of(&r->loop.phase) == PHASE_DRAINING && server_connections(r->server) == 0)
         room_stop(r);
     server_flush(r->server);
+    if (pipeline_waiting(&r->pipeline))
+        loop_again(&r->loop);
 }
 
 static inline void room_signal(uv_signal_t *h, int signum)
