@@ -27,6 +27,7 @@ struct worker {
     bool busy, resting;
     uv_signal_t sigterm;
     uv_poll_t control;
+    bool controlled; /* `control` is open */
     struct wheel_timer log_timer; /* while the log waits for who reads it */
 };
 
@@ -44,7 +45,7 @@ static void stop(struct worker *w)
     uv_close((uv_handle_t *)&w->drain_timer, NULL);
     uv_close((uv_handle_t *)&w->rest_timer, NULL);
     uv_close((uv_handle_t *)&w->sigterm, NULL);
-    if (w->opts->control_fd >= 0)
+    if (w->controlled)
         uv_close((uv_handle_t *)&w->control, NULL);
 }
 
@@ -170,19 +171,23 @@ static void on_control(uv_poll_t *p, int status UNUSED, int events UNUSED)
     drain(w);
 }
 
-static void init_handles(struct worker *w)
+/* False: the worker could not hear its master. */
+static bool init_handles(struct worker *w)
 {
     uv_timer_init(&w->loop.uv, &w->drain_timer);
     uv_timer_init(&w->loop.uv, &w->rest_timer);
     uv_signal_init(&w->loop.uv, &w->sigterm);
     w->drain_timer.data = w->rest_timer.data = w->sigterm.data = w;
     w->resting = true;
-    uv_signal_start(&w->sigterm, on_sigterm, SIGTERM);
-    if (w->opts->control_fd >= 0) {
-        uv_poll_init(&w->loop.uv, &w->control, w->opts->control_fd);
-        w->control.data = w;
-        uv_poll_start(&w->control, UV_READABLE | UV_DISCONNECT, on_control);
-    }
+    if (uv_signal_start(&w->sigterm, on_sigterm, SIGTERM) != 0)
+        return false;
+    if (w->opts->control_fd < 0)
+        return true;
+    if (uv_poll_init(&w->loop.uv, &w->control, w->opts->control_fd) != 0)
+        return false;
+    w->controlled = true;
+    w->control.data = w;
+    return uv_poll_start(&w->control, UV_READABLE | UV_DISCONNECT, on_control) == 0;
 }
 
 static bool start(struct worker *w)
@@ -232,8 +237,7 @@ int worker_run(const struct worker_opts *o)
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     wheel_timer_init(&w->log_timer, on_log_timer);
-    init_handles(w);
-    bool ok = start(w) && sandbox_enter(o->cfg) == ERR_OK;
+    bool ok = init_handles(w) && start(w) && sandbox_enter(o->cfg) == ERR_OK;
     if (ok) {
         report_ready(o->ready_fd);
         memory_drop_zeros();
@@ -245,8 +249,10 @@ int worker_run(const struct worker_opts *o)
         loop_run(&w->loop);
     }
     server_free(w->server);
-    response_pool_reap(&w->pool, loop_now(&w->loop));
-    response_pool_free(&w->pool);
+    if (w->upstream) {
+        response_pool_reap(&w->pool, loop_now(&w->loop));
+        response_pool_free(&w->pool);
+    }
     pipeline_free(&w->pipeline);
     upstream_free(w->upstream);
     const bool empty = loop_free(&w->loop);

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds, and runs all tests:  tests/run.sh [unit|e2e|browser|schema|fuzz|lint|load|hostile|all]...
+# Installs what is missing, builds, and runs all tests:  tests/run.sh [unit|e2e|browser|schema|fuzz|torture|lint|load|hostile|all]...
 #   unit     the C units, built plain and with AddressSanitizer and UndefinedBehaviorSanitizer; and a build by clang
 #   e2e      Node's tests of the real program, over both builds, and over one whose requests must all wait
 #   browser  the chat page and its client module, over both
 #   schema   the published JSON Schemas against the validators         load     the load harness's smoke test
 #   fuzz     each fuzz target for 2 seconds: enough to see that they build and that no seed breaks one
+#   torture  one call fails at a time: a sample of them (tests/torture/README.md)
 #   hostile  hostile clients beside honest ones, for 20 seconds
 #   lint     formatting, clang-tidy, and who may include what
 # Ends with a line "N passed, N failed" and a status that is not 0 when anything failed. Logs: build/logs/.
@@ -219,8 +220,8 @@ wants() {
 }
 for word in $wanted; do
     case $word in
-        all | unit | e2e | browser | schema | fuzz | lint | load | hostile) ;;
-        *) fail "unknown: $word. One or more of: all unit e2e browser schema fuzz lint load hostile" ;;
+        all | unit | e2e | browser | schema | fuzz | torture | lint | load | hostile) ;;
+        *) fail "unknown: $word. One or more of: all unit e2e browser schema fuzz torture lint load hostile" ;;
     esac
 done
 
@@ -229,15 +230,16 @@ packages=("${build_packages[@]}" openssl)
 if wants unit || wants lint; then packages+=(clang clang-format clang-tidy); fi
 # Like clang, the name of no version: it brings the runtime that fits, which clang only recommends.
 if wants e2e; then packages+=(prometheus); fi
+if wants torture; then packages+=(binutils); fi
 if wants fuzz; then packages+=(clang libclang-rt-dev); fi
 if wants browser && [ -z "${CHROMIUM:-}" ]; then packages+=(chromium); fi
 if wants load; then packages+=(python3 python3-venv); fi
 need_packages "${packages[@]}" || fail "packages are missing, see above"
-if wants e2e || wants browser || wants schema || wants hostile; then need_modules tests && need_newer_node || fail "npm modules are missing, see above"; fi
+if wants e2e || wants browser || wants schema || wants torture || wants hostile; then need_modules tests && need_newer_node || fail "npm modules are missing, see above"; fi
 
 say "build"
 build dev
-if wants unit || wants e2e || wants browser; then build asan; fi
+if wants unit || wants e2e || wants browser || wants torture; then build asan; fi
 if wants e2e; then build suspended; fi
 if wants unit || wants lint; then build clang; fi
 
@@ -252,6 +254,7 @@ if wants e2e; then
 fi
 if wants browser; then both_builds browser tests/browser/*.test.mjs; fi
 if wants fuzz; then fuzz; fi
+if wants torture; then SLUICE_BUILD=asan node_tests torture tests/torture/torture.test.mjs; fi
 if wants lint; then lint; fi
 if wants load && [ -x loadtest/smoke.sh ]; then load; fi
 if wants hostile; then hostile; fi

@@ -136,8 +136,11 @@ static enum err adopt(struct listener *l, struct conn *c, int fd)
     d.vh_prot_name = PROTOCOL;
     d.opaque = c;
     c->link = lws_adopt_descriptor_vhost_via_info(&d);
-    if (!c->link)
+    if (!c->link) {
+        /* Where it has no memory, or cannot set the socket's flags, it forgets the descriptor. */
+        (void)shutdown(fd, SHUT_RDWR);
         return ERR_CLOSED;
+    }
     (void)SSL_set_app_data(lws_get_ssl(c->link), c);
     return ERR_OK;
 }

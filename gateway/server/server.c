@@ -121,7 +121,8 @@ struct server *server_new(const struct server_opts *o)
     struct server *s = alloc_server(o);
     if (!s)
         return NULL;
-    if (link_tls_open(s) != ERR_OK || accept_open(s) != ERR_OK) {
+    /* In this order: the library does not come down well when the loop has not run since it was opened. */
+    if (accept_open(s) != ERR_OK || link_tls_open(s) != ERR_OK) {
         LOG_ERROR("server libwebsockets or its sockets do not start");
         accept_close(s);
         uv_run(&s->o.loop->uv, UV_RUN_NOWAIT);
