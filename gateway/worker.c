@@ -216,12 +216,10 @@ static bool start(struct worker *w)
     return true;
 }
 
-static void report_ready(int fd)
+/* False: the master would wait for it in vain. */
+static bool report_ready(int fd)
 {
-    if (fd < 0)
-        return;
-    if (write(fd, "1", 1) != 1)
-        LOG_WARN("worker cannot report that it is ready");
+    return fd < 0 || write(fd, "1", 1) == 1;
 }
 
 int worker_run(const struct worker_opts *o)
@@ -237,9 +235,8 @@ int worker_run(const struct worker_opts *o)
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     wheel_timer_init(&w->log_timer, on_log_timer);
-    bool ok = init_handles(w) && start(w) && sandbox_enter(o->cfg) == ERR_OK;
+    bool ok = init_handles(w) && start(w) && sandbox_enter(o->cfg) == ERR_OK && report_ready(o->ready_fd);
     if (ok) {
-        report_ready(o->ready_fd);
         memory_drop_zeros();
         memory_trim();
         loop_run(&w->loop);
