@@ -120,8 +120,8 @@ void turn_end(struct turn *t)
         response_forget_request(t->cursor.response);
         cursor_detach(&t->cursor);
     }
+    list_remove(&t->node);
+    fsm_move(&t->state, TURN_OVER); /* its line has an id of the call's */
     call_free(t->call);
     t->call = NULL;
-    list_remove(&t->node);
-    fsm_move(&t->state, TURN_OVER);
 }

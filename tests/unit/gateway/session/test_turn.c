@@ -59,6 +59,9 @@ static const struct principal *who(void)
 
 static void setup(void)
 {
+    /* Each move writes a line with the ids of what moved. */
+    const struct log_opts all = {.level = LOG_LEVEL_DEBUG, .max_unwritten = 1 << 20};
+    log_set(&all);
     cfg = test_config("limits: {max_in_flight_per_session: 2}\n");
     wheel_init(&wheel, 0);
     response_pool_init(&pool, NULL, cfg, &wheel);
