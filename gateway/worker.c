@@ -27,7 +27,7 @@ struct worker {
     bool busy, resting;
     uv_signal_t sigterm;
     uv_poll_t control;
-    bool controlled; /* `control` is open */
+    bool controlled;              /* `control` is open */
     struct wheel_timer log_timer; /* while the log waits for who reads it */
 };
 
