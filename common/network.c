@@ -54,7 +54,7 @@ const char *network_parse(struct bytes text, struct network *ret)
     const size_t len = slash ? (size_t)(slash - text.data) : text.len;
     if (!address_parse_text(bytes_of(text.data, len), &n.address))
         return "is no numeric address";
-    bits = n.address.len * 8U;
+    bits = (uint64_t)n.address.len * 8;
     if (slash && bytes_to_u64(bytes_skip(text, len + 1), bits, &bits) != ERR_OK)
         return "has behind its / no number of bits of such an address";
     n.bits = (uint8_t)bits;

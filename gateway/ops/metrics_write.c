@@ -32,7 +32,7 @@ static void write_value(struct buf *out, const struct shared_name *name)
         if (c == '\n')
             (void)buf_append_bytes(out, BYTES("\\n"));
         else
-            (void)buf_append_char(out, utf8 || (unsigned char)c < 0x80 ? c : '?');
+            (void)buf_append_bytes(out, utf8 || (unsigned char)c < 0x80 ? bytes_of(&c, 1) : BYTES("?"));
     }
 }
 
@@ -96,7 +96,7 @@ static void write_refusals(const struct metrics *m, struct buf *out)
 
 static size_t endpoint_at(uint32_t row, size_t transport)
 {
-    return AT(endpoints) + (row * TRANSPORTS + transport) * sizeof(struct endpoint_cells);
+    return AT(endpoints) + ((size_t)row * TRANSPORTS + transport) * sizeof(struct endpoint_cells);
 }
 
 static const char *const transport_names[TRANSPORTS] = {"http", "websocket"};

@@ -192,8 +192,11 @@ static char *percent_decoded(struct bytes s)
     for (size_t i = 0; out && i < s.len; i++) {
         int high = s.data[i] == '%' && i + 2 < s.len ? hex_digit(s.data[i + 1]) : -1;
         int low = high >= 0 ? hex_digit(s.data[i + 2]) : -1;
-        const int code = low >= 0 ? high * 16 + low : 0;
-        out[n++] = code > 0 ? (char)code : s.data[i];
+        const unsigned code = low >= 0 ? (unsigned)(high * 16 + low) : 0;
+        out[n] = s.data[i];
+        if (code > 0)
+            out[n] = (char)code;
+        n++;
         i += code > 0 ? 2 : 0;
     }
     if (out)
