@@ -59,16 +59,20 @@ void server_each_endpoint(void (*see)(void *ctx, const char *path), void *ctx)
 static bool is_at(const struct endpoint *e, struct bytes path, struct bytes *ret_name)
 {
     const struct bytes own = bytes_cstr(path_of(e));
+    if (path.len == own.len)
+        return own.data[own.len - 1] != '/' && memcmp(path.data, own.data, own.len) == 0;
+    if (path.len < own.len || own.data[own.len - 1] != '/' || memcmp(path.data, own.data, own.len) != 0)
+        return false;
+    if (memchr(path.data + own.len, '/', path.len - own.len))
+        return false;
     *ret_name = bytes_skip(path, own.len);
-    if (own.data[own.len - 1] == '/')
-        return bytes_starts(path, own) && ret_name->len > 0 && !memchr(ret_name->data, '/', ret_name->len);
-    return bytes_eq(path, own);
+    return true;
 }
 
 bool endpoint_find(const struct endpoint *table, struct bytes path, bool tests, struct endpoints_at *ret)
 {
     struct endpoints_at at = {.get = NULL};
-    struct bytes name;
+    struct bytes name = {NULL, 0};
     for (const struct endpoint *e = table; path_of(e); e++) {
         if ((e->for_tests && !tests) || !is_at(e, path, &name))
             continue;

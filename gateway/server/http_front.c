@@ -231,26 +231,30 @@ static const struct endpoint *choose(const struct endpoints_at *at, const struct
     return is_get || bytes_is(req->method, "HEAD") ? at->get : NULL;
 }
 
+/* No method of the path's: the question which there are, or a mistake. */
+static void head_of_methods(struct conn *c, const struct http1_request *req, const struct endpoints_at *at,
+                            bool origin_ok)
+{
+    char methods[ENDPOINT_ALLOW_MAX];
+    endpoint_methods(at, methods);
+    if (!bytes_is(req->method, "OPTIONS"))
+        not_allowed(c, req, methods);
+    else if (origin_ok)
+        cors_options(c, req, methods);
+    else
+        cors_refuse(c, req);
+}
+
 static void head_of_endpoint(struct conn *c, const struct http1_request *req, const struct endpoints_at *at,
                              bool origin_ok)
 {
     struct http_conn *h = c->http;
-    char methods[ENDPOINT_ALLOW_MAX];
-    endpoint_methods(at, methods);
-    h->endpoint = at->post;
-    if (bytes_is(req->method, "OPTIONS")) {
-        if (origin_ok)
-            cors_options(c, req, methods);
-        else
-            cors_refuse(c, req);
-        return;
-    }
     const struct endpoint *e = choose(at, req);
+    h->endpoint = e ? e : at->post;
     if (!e) {
-        not_allowed(c, req, methods);
+        head_of_methods(c, req, at, origin_ok);
         return;
     }
-    h->endpoint = e;
     if (e->websocket)
         upgrade(c, req, origin_ok);
     else if (!origin_ok)

@@ -57,7 +57,7 @@ bool http1_host_parse(struct bytes text, struct http1_host *ret)
         rest = bytes_skip(text, end);
         if (!is_name(h.name))
             return false;
-        h.numeric = is_address(AF_INET, h.name);
+        h.numeric = h.name.len > 0 && h.name.data[0] <= '9' && is_address(AF_INET, h.name);
     }
     if (rest.len > 0 && (rest.data[0] != ':' || h.name.len == 0 || !parse_port(bytes_skip(rest, 1), &h.port)))
         return false;
