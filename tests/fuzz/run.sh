@@ -19,7 +19,7 @@ cmake --build $build --target fuzz -j "$jobs" >$build/fuzz-build.log 2>&1 || {
 
 # What there is to begin with: the fixtures of the unit tests, and a few lines of our own.
 rm -rf $build/seeds
-mkdir -p $build/seeds/{json,sse,utf8,chat_stream,responses_stream,request,client_event,http1_request,http1_response,proxy_v2,ws,config,normalize,demo_json,log_import} $build/found
+mkdir -p $build/seeds/{json,sse,utf8,chat_stream,responses_stream,messages_stream,request,client_event,http1_request,http1_response,proxy_v2,ws,config,normalize,demo_json,log_import} $build/found
 seeds=$build/seeds
 cp $fixtures/json/cases/* $seeds/json/
 cp $fixtures/sse/*.sse $seeds/sse/
@@ -28,6 +28,7 @@ cp $fixtures/sse/*.sse $seeds/normalize/
 printf ' \r\n\xe2\x80\x83e\xcc\x81\xc2\x85\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab\x7f \xef\xbb\xbf' >$seeds/normalize/marks
 cp protocols/schema/*.json $seeds/demo_json/
 cp $fixtures/chat/*.sse $seeds/chat_stream/
+cp $fixtures/messages/*.sse $seeds/messages_stream/
 cp $fixtures/responses/*.sse $seeds/responses_stream/
 cp tests/fuzz/seeds/request/* $seeds/request/
 cp tests/fuzz/seeds/config/* $seeds/config/
