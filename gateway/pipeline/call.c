@@ -1,3 +1,4 @@
+#include "common/clock.h"
 #include "gateway/pipeline/pipeline.h"
 #include <stdlib.h>
 
@@ -38,6 +39,7 @@ enum err call_new(const struct config *cfg, const struct principal *principal, s
         return ERR_NOMEM;
     }
     c->principal = principal;
+    c->came_ms = clock_mono_ms();
     arena_init(&c->arena, cfg->limits.max_context_bytes + text.len * ARENA_PER_BYTE + ARENA_MIN);
     buf_init(&c->text, text.len);
     json_doc_init(&c->doc);

@@ -61,6 +61,7 @@ struct call {
     struct list ready_; /* in pipeline.ready_ */
     char *kept_;        /* what is left of the request after call_lighten */
     int64_t now_s;      /* unix seconds when it came */
+    uint64_t came_ms;   /* the same, as clock_mono_ms tells it */
 };
 
 /* ERR_NOMEM; pipeline_free is allowed then, too. */

@@ -3,7 +3,6 @@
 #include "gateway/ops/metrics.h"
 #include "gateway/server/conn.h"
 #include "gateway/server/preface.h"
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -30,19 +29,6 @@ static void set_options(const struct listener *l, int fd)
     if (l->cfg->host)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-}
-
-void server_note_refusal(struct server *s, struct bytes address, const char *key)
-{
-    char text[INET6_ADDRSTRLEN] = "unix";
-    unsigned suppressed;
-    if (s->o.env->metrics)
-        metrics_refusal(s->o.env->metrics, REFUSAL_CAP);
-    if (!log_gate_pass(&s->refused, server_now(s), &suppressed))
-        return;
-    if (address.len > 0)
-        (void)inet_ntop(address.len == 4 ? AF_INET : AF_INET6, address.data, text, sizeof(text));
-    LOG_WARN("connection refused key=limits.%s address=%s suppressed=%u", key, text, suppressed);
 }
 
 /* Who looks after the gateway gets in when strangers have filled it. */
@@ -72,7 +58,7 @@ static void take(struct listener *l, int fd, struct bytes peer, const struct pro
     const char *key;
     enum door_verdict verdict = enter(l, address, &held, &key);
     if (verdict != DOOR_OPEN && key)
-        server_note_refusal(s, address, key);
+        refusal_of_connection(s, address, key);
     const bool heard = verdict == DOOR_OPEN || (verdict != DOOR_CUT && s->n_refused < REFUSED_MAX);
     struct conn *c = heard ? conn_new(l, address, statuses[verdict], held) : NULL;
     if (!c) {

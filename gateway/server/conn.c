@@ -95,7 +95,7 @@ bool conn_readdress(struct conn *c, struct bytes address)
         leave(c, DOOR_STRANGER);
     if (verdict == DOOR_OPEN)
         return true;
-    server_note_refusal(c->server, address, key);
+    refusal_of_connection(c->server, address, key);
     c->refusal = verdict == DOOR_ADDRESS ? 429 : 503;
     c->server->n_refused++;
     return false;
@@ -317,7 +317,10 @@ void conn_closed(struct conn *c)
     list_remove(&c->all_);
     list_append(&s->gone, &c->fate_);
     s->n_conns--;
-    s->n_sessions -= c->ws != NULL;
+    if (c->ws) {
+        s->n_sessions--;
+        ws_log_end(c);
+    }
     s->n_admin -= c->listener->cfg->admin;
     if (c->refusal != 0)
         s->n_refused--;

@@ -86,6 +86,10 @@ void conn_told(struct conn *c, const struct address *client, bool tls);
 /* Another one asks through the proxy that is at its other end: the door counts it for that address from now
  * on. False: that one has too many, or there are too many in all; c->refusal says which. */
 bool conn_readdress(struct conn *c, struct bytes address) MUST_USE;
+/* "unix" where there is none; else in `room`. */
+enum { CONN_ADDRESS_TEXT = 46 };
+const char *conn_address_text(struct bytes address, char room[static CONN_ADDRESS_TEXT]);
+
 /* Somebody has authenticated on it: it is no stranger any more. */
 void conn_known(struct conn *c);
 

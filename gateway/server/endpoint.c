@@ -43,22 +43,22 @@ const struct endpoint client_endpoints[] = {
     {0},
 };
 
-static const char *path_of(const struct endpoint *e)
+const char *endpoint_path(const struct endpoint *e)
 {
     return e->path || !e->dialect ? e->path : e->dialect->endpoint;
 }
 
 void server_each_endpoint(void (*see)(void *ctx, const char *path), void *ctx)
 {
-    for (const struct endpoint *e = client_endpoints; path_of(e); e++)
+    for (const struct endpoint *e = client_endpoints; endpoint_path(e); e++)
         if (e->dialect || (e->websocket && !e->for_tests))
-            see(ctx, path_of(e));
+            see(ctx, endpoint_path(e));
 }
 
 /* *ret_name: what lies below. */
 static bool is_at(const struct endpoint *e, struct bytes path, struct bytes *ret_name)
 {
-    const struct bytes own = bytes_cstr(path_of(e));
+    const struct bytes own = bytes_cstr(endpoint_path(e));
     if (path.len == own.len)
         return own.data[own.len - 1] != '/' && memcmp(path.data, own.data, own.len) == 0;
     if (path.len < own.len || own.data[own.len - 1] != '/' || memcmp(path.data, own.data, own.len) != 0)
@@ -73,7 +73,7 @@ bool endpoint_find(const struct endpoint *table, struct bytes path, bool tests, 
 {
     struct endpoints_at at = {.get = NULL};
     struct bytes name = {NULL, 0};
-    for (const struct endpoint *e = table; path_of(e); e++) {
+    for (const struct endpoint *e = table; endpoint_path(e); e++) {
         if ((e->for_tests && !tests) || !is_at(e, path, &name))
             continue;
         at.name = name;
@@ -127,10 +127,10 @@ static bool straighten(struct bytes path, char ret[ENDPOINT_HINT_MAX])
 static void list_all(const struct endpoint *table, char *ret, size_t size)
 {
     size_t len = 0;
-    for (const struct endpoint *e = table; path_of(e); e++) {
+    for (const struct endpoint *e = table; endpoint_path(e); e++) {
         if (e->for_tests || e->open_to_all)
             continue;
-        const char *path = path_of(e);
+        const char *path = endpoint_path(e);
         const bool below = path[strlen(path) - 1] == '/';
         int n = snprintf(ret + len, size - len, "%s%s %s%s", len > 0 ? ", " : "",
                          e->dialect     ? "POST"

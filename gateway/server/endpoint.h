@@ -23,6 +23,9 @@ extern const struct endpoint admin_endpoints[]; /* admin.c */
 
 enum { ENDPOINT_ALLOW_MAX = 40, ENDPOINT_HINT_MAX = 300 };
 
+/* Its own, or its dialect's. */
+const char *endpoint_path(const struct endpoint *e);
+
 /* What a path has. */
 struct endpoints_at {
     const struct endpoint *get, *post, *websocket; /* NULL: not that */

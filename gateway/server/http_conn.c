@@ -37,7 +37,7 @@ static void forget_request(struct http_conn *h)
     h->asset = NULL;
     h->who = NULL;
     h->request_id[0] = 0;
-    h->client_id = h->head_only = h->expecting = h->options = h->not_modified = h->streaming = false;
+    h->accounted = h->head_only = h->expecting = h->options = h->not_modified = h->streaming = false;
 }
 
 void http_conn_free(struct http_conn *h)
@@ -69,6 +69,8 @@ static void done(struct conn *c)
 
 static void answer_refusal(struct conn *c)
 {
+    if (!c->http->accounted)
+        refusal_of_request(c, c->http->refusal);
     http_answer_error(c, c->http->refusal);
     done(c);
 }
@@ -93,6 +95,7 @@ static void on_bad(struct conn *c)
         id_make("req_", h->request_id, sizeof(h->request_id));
     h->keep_alive = false;
     conn_move(c, CONN_ANSWER);
+    refusal_of_request(c, &e);
     http_answer_error(c, &e);
     done(c);
 }

@@ -17,7 +17,7 @@ struct http_conn {
     uint64_t began_ms;
     uint64_t event_ms; /* when its stream last carried something */
     char request_id[ID_MAX];
-    bool client_id; /* request_id is the client's own */
+    bool accounted; /* its refusal has a line in the log already */
     bool keep_alive, http10, head_only, expecting;
     bool options;      /* only the question what is allowed */
     bool not_modified; /* the client has the file */

@@ -50,8 +50,8 @@ static void choose_request_id(struct http_conn *h, const struct http1_request *r
     http1_find(req, "x-request-id", &id, &count);
     while (i < id.len && (http1_is_word(id.data[i]) || strchr("._:-", id.data[i])))
         i++;
-    h->client_id = count == 1 && id.len > 0 && id.len < sizeof(h->request_id) && i == id.len;
-    if (h->client_id) {
+    const bool own = count == 1 && id.len > 0 && id.len < sizeof(h->request_id) && i == id.len;
+    if (own) {
         memcpy(h->request_id, id.data, id.len);
         h->request_id[id.len] = 0;
     } else {
@@ -110,7 +110,7 @@ static void accept_websocket(struct conn *c, const char *accept, const char *pro
     struct http_conn *h = c->http;
     const struct answer a = {.status = 101};
     conn_known(c); /* an endpoint that asks for no key is for tests on loopback */
-    if (ws_open(c, h->endpoint->websocket, h->who) != ERR_OK) {
+    if (ws_open(c, h->endpoint, h->who) != ERR_OK) {
         conn_doom(c);
         return;
     }
@@ -344,13 +344,10 @@ static void start_exchange(struct conn *c, struct bytes body)
     h->exchange = exchange_start(c->server->o.env, h->who, h->endpoint->dialect, body, clock_unix_s(),
                                  &conn_carrier, c, &e);
     if (!h->exchange) {
+        h->accounted = true;
         front_refuse(c, &e);
         return;
     }
-    const char *id = exchange_request_id(h->exchange);
-    LOG_DEBUG_OF(&c->ids, "http exchange upstream_request=%s", id);
-    if (!h->client_id)
-        memcpy(h->request_id, id, strlen(id) + 1);
     conn_arm(c);
 }
 

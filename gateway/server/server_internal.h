@@ -75,7 +75,7 @@ struct server {
     uint64_t room;                        /* for so many there are descriptors */
     unsigned n_marked;                    /* put into `dirty` since the last flush */
     unsigned n_refused;                   /* that are being told so */
-    struct log_gate refused;
+    struct log_gate refused, refused_requests;
     struct buf out;               /* where every connection encodes, one at a time */
     struct http1_request request; /* the head being looked at */
     char *input;                  /* RECEIVE_BUFFER bytes, for sockets without TLS */
@@ -95,14 +95,16 @@ static inline enum worker_phase server_phase(const struct server *s)
  * included. */
 size_t server_out_max(const struct config *cfg);
 
+/* refusals.c: who was not let in, or not heard: a line in the log, of so many a second, and a number. */
+void refusal_of_connection(struct server *s, struct bytes address, const char *key);
+void refusal_of_request(struct conn *c, const struct api_error *e);
+
 /* server.c: all that is left, at once: the library's context, and our handles. */
 void server_take_down(uv_timer_t *t);
 
 /* accept.c */
 /* Opens each listener's own. ERR_NOMEM. */
 enum err accept_open(struct server *s) MUST_USE;
-/* Logs, within bounds, that `address` was not let in, and the key under limits that says so. */
-void server_note_refusal(struct server *s, struct bytes address, const char *key);
 /* One of trusted_proxies; no address: a Unix socket's peer. */
 bool peer_is_trusted(const struct config *cfg, struct bytes address);
 void accept_stop(struct server *s);

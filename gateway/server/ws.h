@@ -18,6 +18,7 @@ enum ws_code {
     WS_NORMAL = 1000,
     WS_PROTOCOL_ERROR = 1002,
     WS_UNSUPPORTED = 1003,
+    WS_ABNORMAL = 1006,  /* no close frame at all; never sent */
     WS_NO_STATUS = 1005, /* a close frame without a code; never sent */
     WS_BAD_DATA = 1007,
     WS_POLICY = 1008,

@@ -1,6 +1,7 @@
 #include "gateway/server/ws_conn.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "gateway/server/http_conn.h"
 #include "gateway/server/sinks.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,15 +21,28 @@ static void close_later(void *conn, unsigned code, const char *reason)
     ws_close_later(conn, code, reason);
 }
 
-const struct carrier conn_carrier = {wake, close_later};
-
-enum err ws_open(struct conn *c, const struct ws_endpoint *e, const struct principal *who)
+static void describe(void *conn, struct asker *ret)
 {
+    const struct conn *c = conn;
+    const struct http_conn *h = c->http;
+    ret->ids = c->ids;
+    ret->address = bytes_of(c->address, c->address_len);
+    ret->websocket = c->ws != NULL;
+    ret->endpoint = c->ws ? endpoint_path(c->ws->at) : h && h->endpoint ? endpoint_path(h->endpoint) : NULL;
+}
+
+const struct carrier conn_carrier = {wake, close_later, describe};
+
+enum err ws_open(struct conn *c, const struct endpoint *at, const struct principal *who)
+{
+    const struct ws_endpoint *e = at->websocket;
     const struct config *cfg = c->server->cfg;
     struct ws_conn *w = calloc(1, sizeof(*w));
     if (!w)
         return ERR_NOMEM;
+    w->at = at;
     w->endpoint = e;
+    w->principal = who ? who->name : NULL;
     ws_init(&w->receiver, (size_t)cfg->limits.max_message_bytes);
     buf_init(&w->queue, CONTROL_MAX);
     w->live_ms = w->ping_ms = server_now(c->server);
@@ -39,8 +53,25 @@ enum err ws_open(struct conn *c, const struct ws_endpoint *e, const struct princ
     }
     c->ids.session = ++c->server->session_number;
     c->server->n_sessions++;
+    char address[CONN_ADDRESS_TEXT];
+    LOG_DEBUG_OF(&c->ids, "websocket opened principal=%s client=%s endpoint=%s",
+                 w->principal ? w->principal : "",
+                 conn_address_text(bytes_of(c->address, c->address_len), address), endpoint_path(at));
     c->ws = w;
     return ERR_OK;
+}
+
+void ws_log_end(const struct conn *c)
+{
+    const struct ws_conn *w = c->ws;
+    char address[CONN_ADDRESS_TEXT];
+    const struct log_ids ids = {.conn = c->ids.conn, .session = c->ids.session};
+    log_write(LOG_LEVEL_INFO, &ids,
+              "websocket closed principal=%s client=%s endpoint=%s by=%s code=%u total_ms=%llu",
+              w->principal ? w->principal : "",
+              conn_address_text(bytes_of(c->address, c->address_len), address), endpoint_path(w->at),
+              w->end_code == 0 || w->by_peer ? "client" : "gateway", w->end_code ? w->end_code : WS_ABNORMAL,
+              (unsigned long long)(server_now(c->server) - c->accepted_ms));
 }
 
 void ws_abandon(struct ws_conn *w)
@@ -77,6 +108,7 @@ void ws_close_now(struct conn *c, unsigned code, const char *reason)
     if (conn_state(c) != CONN_OPEN)
         return;
     LOG_DEBUG_OF(&c->ids, "ws closing code=%u reason=%s", code, reason);
+    w->end_code = (uint16_t)code;
     ws_append_close(&w->queue, code, bytes_cstr(reason));
     conn_move(c, CONN_CLOSING);
     ws_abandon(w);
@@ -114,6 +146,7 @@ static void on_close(struct conn *c, const struct ws_incoming *in)
 {
     if (c->ws->session && !conn_blocked(c))
         ws_flush(c);
+    c->ws->by_peer = conn_state(c) == CONN_OPEN;
     ws_close_now(c, in->code, "");
     c->ws->hang_up = true;
     conn_mark(c);

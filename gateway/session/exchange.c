@@ -1,6 +1,8 @@
 #include "gateway/session/exchange.h"
+#include "gateway/session/account.h"
 #include "gateway/session/lane.h"
 #include "gateway/session/turn.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 /* created and in_progress: what is in a log before its provider has said anything. */
@@ -35,14 +37,26 @@ static enum err check(const struct call *c, struct api_error *ret_error)
     return ERR_NOT_FOUND;
 }
 
+/* The HTTP request's: the client and the provider hear the same one. */
+static void take_request_id(struct call *c, const struct carrier *carrier, void *conn)
+{
+    struct asker client = {.endpoint = NULL};
+    if (carrier->describe)
+        carrier->describe(conn, &client);
+    if (client.ids.request)
+        (void)snprintf(c->request_id, sizeof(c->request_id), "%s", client.ids.request);
+}
+
 struct exchange *exchange_start(struct session_env *env, const struct principal *who, const struct dialect *d,
                                 struct bytes body, int64_t now_s, const struct carrier *carrier, void *conn,
                                 struct api_error *ret_error)
 {
     struct call *c = NULL;
+    account_begin(env, carrier, conn);
     if (call_new(env->cfg, who, body, &c, ret_error) != ERR_OK)
-        return NULL;
+        goto refused;
     c->now_s = now_s;
+    take_request_id(c, carrier, conn);
     if (call_decode(c, d, ret_error) != ERR_OK)
         goto refused;
     struct exchange *x = calloc(1, sizeof(*x));
@@ -62,6 +76,7 @@ struct exchange *exchange_start(struct session_env *env, const struct principal 
     exchange_free(x);
     return NULL;
 refused:
+    account_refused(env, carrier, conn, who, c, ret_error);
     call_free(c);
     return NULL;
 }
@@ -99,10 +114,12 @@ bool exchange_may_stream(const struct exchange *x)
 void exchange_commit_stream(struct exchange *x)
 {
     x->committed = true;
+    x->turn.status = 200;
 }
 
 bool exchange_pull(struct exchange *x, struct event_sink *sink, size_t budget)
 {
+    exchange_commit_stream(x);
     cursor_encode(&x->turn.cursor, sink, budget);
     return !cursor_at_end(&x->turn.cursor);
 }
@@ -112,12 +129,13 @@ bool exchange_done(const struct exchange *x)
     return cursor_done(&x->turn.cursor);
 }
 
-static int answer_error(const struct exchange *x, const struct api_error *e, struct buf *out,
+static int answer_error(struct exchange *x, const struct api_error *e, struct buf *out,
                         int *ret_retry_after_s)
 {
     x->turn.dialect->encode_error(e, out);
     *ret_retry_after_s = e->retry_after_s;
-    return e->status;
+    x->turn.whole = true;
+    return x->turn.status = e->status;
 }
 
 int exchange_answer(struct exchange *x, struct buf *out, int *ret_retry_after_s)
@@ -129,10 +147,6 @@ int exchange_answer(struct exchange *x, struct buf *out, int *ret_retry_after_s)
         return answer_error(x, &log->end.error, out, ret_retry_after_s);
     x->turn.dialect->encode_answer(&x->turn.cursor.response->head, log, out);
     *ret_retry_after_s = 0;
-    return 200;
-}
-
-const char *exchange_request_id(const struct exchange *x)
-{
-    return x->turn.call->request_id;
+    x->turn.whole = true;
+    return x->turn.status = 200;
 }

@@ -30,4 +30,3 @@ bool exchange_pull(struct exchange *x, struct event_sink *sink, size_t budget);
 bool exchange_done(const struct exchange *x);
 /* The body, and its HTTP status; *ret_retry_after_s > 0: the header. */
 int exchange_answer(struct exchange *x, struct buf *out, int *ret_retry_after_s);
-const char *exchange_request_id(const struct exchange *x);

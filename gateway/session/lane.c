@@ -234,7 +234,7 @@ void lane_submit(struct lane *l, struct call *c)
     struct lane_turn *f = calloc(1, sizeof(*f));
     if (!f) {
         api_error_no_memory(&c->error);
-        session_error(s, l->stream_id, &c->error);
+        session_refuse(s, l->stream_id, c, &c->error);
         call_free(c);
         return;
     }

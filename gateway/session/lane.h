@@ -54,3 +54,6 @@ void lane_finish(struct lane_turn *f);
 void session_start_queued(struct session *s);
 /* Queues an error message for the client. */
 void session_error(struct session *s, struct bytes stream_id, const struct api_error *e);
+/* The same for a request, which ends with it. `c` NULL: its text could not be read. */
+void session_refuse(struct session *s, struct bytes stream_id, const struct call *c,
+                    const struct api_error *e);

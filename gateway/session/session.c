@@ -1,3 +1,4 @@
+#include "gateway/session/account.h"
 #include "gateway/session/lane.h"
 #include "gateway/session/ws_endpoint.h"
 #include "protocols/responses/client_event.h"
@@ -80,6 +81,13 @@ void session_error(struct session *s, struct bytes stream_id, const struct api_e
     buf_free(&text);
 }
 
+void session_refuse(struct session *s, struct bytes stream_id, const struct call *c,
+                    const struct api_error *e)
+{
+    account_refused(s->env, s->carrier, s->conn, s->who, c, e);
+    session_error(s, stream_id, e);
+}
+
 void session_going_away(struct session *s, uint64_t deadline_ms)
 {
     struct buf text;
@@ -93,6 +101,7 @@ static void on_create(struct session *s, struct call *c)
 {
     struct api_error e;
     struct bytes stream_id = {NULL, 0};
+    account_begin(s->env, s->carrier, s->conn);
     enum err err = call_decode(c, &dialect_responses, &e);
     if (err == ERR_OK) {
         stream_id = c->request.stream_id;
@@ -109,7 +118,7 @@ static void on_create(struct session *s, struct call *c)
     } else {
         stream_id = client_event_stream_id(&c->doc, &c->arena);
     }
-    session_error(s, stream_id, &e);
+    session_refuse(s, stream_id, c, &e);
     call_free(c);
 }
 
@@ -167,7 +176,8 @@ void session_message(struct session *s, struct bytes text, int64_t now_s)
     if (err == ERR_OK)
         err = client_event_decode(&c->doc, &c->arena, &ev, &e);
     if (err != ERR_OK) {
-        session_error(s, c ? client_event_stream_id(&c->doc, &c->arena) : (struct bytes){NULL, 0}, &e);
+        account_begin(s->env, s->carrier, s->conn);
+        session_refuse(s, c ? client_event_stream_id(&c->doc, &c->arena) : (struct bytes){NULL, 0}, c, &e);
         call_free(c);
         return;
     }

@@ -7,10 +7,19 @@
 struct session;
 struct metrics;
 
+/* Who asks, and where. */
+struct asker {
+    struct log_ids ids;   /* request: the HTTP request's; NULL: it has none of its own */
+    struct bytes address; /* 4 or 16 bytes; none: a Unix socket's */
+    const char *endpoint; /* the path */
+    bool websocket;
+};
+
 /* What a session or an exchange may ask of the connection that carries it. */
 struct carrier {
     void (*wake)(void *conn);                                     /* there is something to pull: marks only */
     void (*close)(void *conn, unsigned code, const char *reason); /* after what is queued has been pulled */
+    void (*describe)(void *conn, struct asker *ret); /* NULL: nothing is known. Fills what it knows */
 };
 
 /* What all sessions of a worker share. */

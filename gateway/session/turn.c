@@ -1,4 +1,5 @@
 #include "gateway/session/turn.h"
+#include "gateway/session/account.h"
 
 static const char *const state_names[] = {"waiting", "running", "suspended", "answering", "refused", "over"};
 static const uint32_t allowed_moves[] = {
@@ -114,8 +115,20 @@ void turn_let_go(struct turn *t)
     call_lighten(t->call);
 }
 
+static void give_account(const struct turn *t)
+{
+    if (turn_answering(t))
+        account_ended(t->env, t->carrier, t->conn, t->call, t->cursor.response,
+                      t->whole || cursor_done(&t->cursor), t->status);
+    else if (t->call->error.status != 0)
+        account_refused(t->env, t->carrier, t->conn, t->call->principal, t->call, &t->call->error);
+    else
+        account_dropped(t->env, t->carrier, t->conn, t->call);
+}
+
 void turn_end(struct turn *t)
 {
+    give_account(t);
     if (turn_answering(t)) {
         response_forget_request(t->cursor.response);
         cursor_detach(&t->cursor);

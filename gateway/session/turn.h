@@ -38,10 +38,12 @@ struct turn {
     void *conn;
     const struct dialect *dialect; /* the client's */
     struct call *call;
+    int status; /* what the client was told over HTTP; 0: nothing yet */
+    bool whole; /* ... in one piece: there is nothing to be pulled */
     struct log_ids ids;
 };
 
-/* Takes the call, which has been decoded. The address must not change. */
+/* Takes the call, which has been decoded, after account_begin. The address must not change. */
 void turn_init(struct turn *t, const struct turn_ops *ops, struct session_env *env,
                const struct carrier *carrier, void *conn, const struct dialect *d, struct call *c);
 /* Walks the pipeline; during a drain it refuses. Its owner hears before this returns, or, when a stage waits,
@@ -54,7 +56,8 @@ void turn_refuse(struct turn *t);
 void turn_cancel(struct turn *t);
 /* Calls let_go, if it has not been called. */
 void turn_let_go(struct turn *t);
-/* Cancels what is unfinished, as the principal's policy has it, and frees what it holds. */
+/* Gives account of it, cancels what is unfinished, as the principal's policy has it, and frees what it holds.
+ */
 void turn_end(struct turn *t);
 
 /* What a new request is told during a drain. */

@@ -21,7 +21,7 @@ static void on_close(void *conn UNUSED, unsigned code, const char *reason UNUSED
     close_code = code;
 }
 
-static const struct carrier carrier = {on_wake, on_close};
+static const struct carrier carrier = {.wake = on_wake, .close = on_close};
 
 static void sink_begin(struct event_sink *s UNUSED, const char *name UNUSED) {}
 
