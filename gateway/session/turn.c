@@ -75,6 +75,10 @@ void turn_init(struct turn *t, const struct turn_ops *ops, struct session_env *e
     *t = (struct turn){.ops = ops, .env = env, .carrier = carrier, .conn = conn, .dialect = d, .call = c};
     list_init(&t->node);
     fsm_init(&t->state, &turn_fsm, TURN_WAITING);
+    struct asker asker = {.endpoint = NULL};
+    if (carrier->describe)
+        carrier->describe(conn, &asker);
+    t->ids = asker.ids;
     t->ids.request = c->request_id;
     t->state.ids = &t->ids;
     c->owner_ops = &call_ops;

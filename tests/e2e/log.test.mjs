@@ -1,6 +1,7 @@
 // The log: its two forms, its levels, and that it never stops the gateway.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { rawWS } from './lib/clients.mjs';
 import { logFields, startGateway } from './lib/gateway.mjs';
 
 const running = [];
@@ -58,6 +59,21 @@ test('JSON, one object a line; debug lines say whose they are', async () => {
     assert.ok(moves.length >= 2);
     assert.ok(moves.every((l) => l.conn === 1));
     assert.ok(moves.some((l) => l.to === 'answer' && l.request === request.request));
+});
+
+test('debug lines of a request say connection, session, request and response', async () => {
+    const gw = await start({ config: { log: { format: 'json', level: 'debug' }, workers: 1 } });
+    const c = await rawWS(gw);
+    c.send({ type: 'response.create', model: 'demo', input: 'x' });
+    const events = await c.until((e) => e.type === 'response.completed');
+    const over = (l) => l.msg === 'move' && l.fsm === 'turn' && l.to === 'over';
+    await gw.waitFor(() => gw.lines().some(over), 'the turn to be over');
+    const turn = gw.lines('move').filter((l) => l.fsm === 'turn');
+    assert.ok(turn.every((l) => l.conn > 0 && l.session > 0 && /^req_/.test(l.request)));
+    const response = gw.lines('move').filter((l) => l.fsm === 'response' && l.to === 'ended');
+    assert.equal(response[0].response, events.at(-1).response.id);
+    assert.equal(response[0].request, turn[0].request);
+    await c.end();
 });
 
 test('form and level follow a reload', async () => {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { rawWS } from './lib/clients.mjs';
-import { logFields } from './lib/gateway.mjs';
+import { logFields, startGateway } from './lib/gateway.mjs';
 import { startStack } from './lib/stack.mjs';
 
 let stack, gw, provider;
@@ -280,6 +280,22 @@ describe('refused before there was a request', () => {
         await said;
         assert.ok(some > 0);
     });
+});
+
+it('refused past a cap', async () => {
+    const full = await startGateway({ config: { workers: 1, limits: { max_sessions_per_address: 1 }, log: { format: 'json' } } });
+    try {
+        const held = await rawWS(full);
+        const res = await fetch(full.url('/v1/models', { tls: false }));
+        assert.equal(res.status, 429);
+        await res.arrayBuffer();
+        const at = (msg) => full.waitFor(() => full.lines(msg)[0], msg);
+        says(await at('connection refused'), { key: 'limits.max_sessions_per_address', address: '127.0.0.1' });
+        says(await at('request refused'), { reason: 'cap', status: 429, error: 'connection_limit_reached', request: res.headers.get('x-request-id') });
+        await held.end();
+    } finally {
+        await full.stop();
+    }
 });
 
 it('the counters say the same', async () => {
