@@ -1,4 +1,4 @@
-// The HTTP front by the official client: both client dialects over both provider dialects, JSON and SSE.
+// The HTTP front by the official client: both client dialects over every provider dialect, JSON and SSE.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
@@ -80,7 +80,9 @@ for (const via of Object.keys(PROVIDERS)) {
         });
         it('shows refusals and reasoning', async () => {
             const r = await client.chat.completions.create({ model: `${via}/refuser`, messages });
-            assert.equal(r.choices[0].message.refusal, 'No.');
+            if (via === 'msg') // which says it as text, with a reason to stop of its own
+                assert.deepEqual([r.choices[0].message.content, r.choices[0].finish_reason], ['No.', 'content_filter']);
+            else assert.equal(r.choices[0].message.refusal, 'No.');
             const t = await client.chat.completions.create({ model: `${via}/thinker`, messages });
             assert.equal(t.choices[0].message.content, 'Yes.');
             assert.equal(t.choices[0].message.reasoning_content, 'Hmm.');
@@ -133,6 +135,13 @@ describe('what rides along', () => {
         assert.equal(headers.authorization, 'Bearer sk-upstream-secret');
         assert.match(headers['x-request-id'], /^req_/);
         assert.ok(!JSON.stringify(headers).includes(gw.key));
+        await client.chat.completions.create({ model: 'msg/tokens-1', messages });
+        const sent = provider.requests.at(-1);
+        assert.equal(sent.path, '/v1/messages');
+        assert.equal(sent.headers['x-api-key'], 'sk-upstream-secret');
+        assert.equal(sent.headers['anthropic-version'], '2023-06-01');
+        assert.equal(sent.headers.authorization, undefined);
+        assert.deepEqual(sent.body.system, [{ type: 'text', text: 'Be brief.' }]);
     });
 });
 

@@ -1,5 +1,5 @@
-// A scripted OpenAI-compatible provider on loopback, for tests: it speaks POST /v1/chat/completions and POST /v1/responses, as SSE
-// or as one JSON body, over HTTP/1.1, TLS or HTTP/2, and misbehaves exactly as told.
+// A scripted provider on loopback, for tests: it speaks POST /v1/chat/completions, /v1/responses and /v1/messages, as SSE or as
+// one JSON body, over HTTP/1.1, TLS or HTTP/2, and misbehaves exactly as told.
 //
 //   const p = await startProvider({ scripts: { 'my-model': { text: 'Hello there', gap: 5 } } });
 //   ... base_url is p.url; ask the gateway for my-model ...
@@ -56,7 +56,7 @@ export function scriptOfName(name) {
 
 const hex = (n) => randomBytes(n).toString('hex');
 
-/** The text of the last user message, in either dialect. */
+/** The text of the last user message, in any dialect. */
 export function lastUserText(body) {
     const items = body.messages ?? (typeof body.input === 'string' ? [{ role: 'user', content: body.input }] : body.input) ?? [];
     const last = items.findLast((m) => m.role === 'user');
@@ -239,7 +239,64 @@ function responsesObject(s, x) {
     return responseObject(s, x, `resp_${hex(8)}`, status, outputItems(s).map(closedItem));
 }
 
+// ---- messages --------------------------------------------------------------------------------------------------------
+
+const STOP_REASONS = { stop: 'end_turn', length: 'max_tokens', tool_calls: 'tool_use', content_filter: 'refusal' };
+
+// Input tokens are those beside the cache.
+const messagesUsage = (u) => ({
+    input_tokens: u.input - u.cached, cache_creation_input_tokens: 0, cache_read_input_tokens: u.cached, output_tokens: u.output,
+});
+
+// [the block as it begins, the block when it is whole, its deltas]
+function* messagesBlocks(s) {
+    if (s.reasoning) {
+        const begun = { type: 'thinking', thinking: '', signature: '' };
+        const deltas = pieces(s.reasoning, 3).map((thinking) => ({ type: 'thinking_delta', thinking }));
+        yield [begun, { ...begun, thinking: s.reasoning, signature: 'c2ln' }, [...deltas, { type: 'signature_delta', signature: 'c2ln' }]];
+    }
+    const tokens = s.refusal ? pieces(s.refusal, 3) : s.tokens;
+    if (tokens.length) {
+        const deltas = (function* () { for (const text of tokens) yield { type: 'text_delta', text }; })();
+        yield [{ type: 'text', text: '' }, { type: 'text', get text() { return tokens.join(''); } }, deltas];
+    }
+    for (const c of s.toolCalls) {
+        const begun = { type: 'tool_use', id: c.id, name: c.name, input: {} };
+        const deltas = pieces(c.arguments, c.pieces).map((partial_json) => ({ type: 'input_json_delta', partial_json }));
+        yield [begun, { ...begun, get input() { return JSON.parse(c.arguments); } }, deltas];
+    }
+}
+
+function messagesMessage(s, x, content, ended) {
+    return {
+        id: `msg_${hex(8)}`, type: 'message', role: 'assistant', model: x.model, content, stop_sequence: null,
+        stop_reason: ended ? (s.refusal ? 'refusal' : STOP_REASONS[s.finish]) : null,
+        ...(s.usage && { usage: messagesUsage(ended ? s.usage : { ...s.usage, output: 1 }) }),
+    };
+}
+
+function* messagesEvents(s, x) {
+    const out = (type, members) => event({ type, ...members }, type);
+    yield [out('message_start', { message: messagesMessage(s, x, [], false) }), false];
+    let index = 0;
+    for (const [content_block, , deltas] of messagesBlocks(s)) {
+        yield [out('content_block_start', { index, content_block }), false];
+        for (const delta of deltas) yield [out('content_block_delta', { index, delta }), delta.type !== 'signature_delta'];
+        if ((s.noterminal || s.hang || s.failure) && content_block.type === 'text') break;
+        yield [out('content_block_stop', { index: index++ }), false];
+    }
+    if (s.failure) yield [out('error', { error: { type: 'api_error', ...s.failure } }), false];
+    if (s.noterminal || s.hang || s.failure) return;
+    const { stop_reason, stop_sequence } = messagesMessage(s, x, [], true);
+    const usage = s.usage && { usage: { output_tokens: s.usage.output } };
+    yield [out('message_delta', { delta: { stop_reason, stop_sequence }, ...usage }), false];
+    if (!s.nodone) yield [out('message_stop', {}), false];
+}
+
+const messagesObject = (s, x) => messagesMessage(s, x, [...messagesBlocks(s)].map(([, whole]) => whole), true);
+
 const DIALECTS = {
+    '/messages': { events: messagesEvents, object: messagesObject },
     '/chat/completions': { events: chatEvents, object: chatObject },
     '/responses': { events: responsesEvents, object: responsesObject },
 };

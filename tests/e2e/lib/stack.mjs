@@ -3,13 +3,13 @@ import { TEST_KEY, startGateway } from './gateway.mjs';
 import { startProvider } from './provider.mjs';
 
 /** The scripted provider's names, by the dialect in which each is spoken to. */
-export const PROVIDERS = { chat: 'chat_completions', resp: 'responses' };
+export const PROVIDERS = { chat: 'chat_completions', resp: 'responses', msg: 'messages' };
 
 /** What a key lists that may ask for all that is configured, and for anything at both providers. */
 export const ANY = ['*', ...Object.keys(PROVIDERS).map((name) => `${name}/*`)];
 
 /**
- * Models: `chat/NAME` and `resp/NAME` (provider/model) reach the scripted provider as NAME; NAME alone goes to chat.
+ * Models: `chat/NAME`, `resp/NAME` and `msg/NAME` (provider/model) reach the scripted provider as NAME; NAME alone goes to chat.
  * { gw, provider, stop() }
  */
 export async function startStack({ config = {}, scripts = {}, ...rest } = {}) {
