@@ -36,6 +36,8 @@ sed -n '0,/data:.*"response":/s/^data:.*"response":\(.*\)}$/\1/p' $fixtures/resp
 printf '%s' '{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi","reasoning_content":"hm","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}' >$seeds/chat_stream/body
 printf '%s' '{"error":{"message":"no","type":"invalid_request_error","param":"model","code":"model_not_found"}}' |
     tee $seeds/chat_stream/error >$seeds/responses_stream/error
+printf '%s' '{"id":"m","type":"message","role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"s"},{"type":"text","text":"hi"},{"type":"tool_use","id":"a","name":"f","input":{}}],"stop_reason":"tool_use","usage":{"input_tokens":1,"output_tokens":2}}' >$seeds/messages_stream/body
+printf '%s' '{"type":"error","error":{"type":"overloaded_error","message":"no"}}' >$seeds/messages_stream/error
 # Two bytes for the state's length (none), then created, in_progress, item, part, delta, text_done, part_done, item_done, completed.
 printf '%b' '\0\0' '\0\0\0\0\0\0\0\0' '\01\0\0\0\0\0\0\0' '\02\0\0\0\011\0\0\0\01\0\0\0\0\0\0\0m' '\03\0\0\0\0\0\0\0' \
     '\04\0\0\0\05\0\0\0hello' '\06\0\0\0\0\0\0\0' '\07\0\0\0\0\0\0\0' '\010\0\0\0\0\0\0\0' '\011\0\0\0\0\0\0\0' >$seeds/log_import/message
@@ -60,7 +62,7 @@ printf '\x82\xff\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00' >$seeds/ws/lon
 words() {
     { grep -ohE '"[A-Za-z0-9_.:/ -]{1,60}"' "$@" || true; } | sort -u
 }
-words -r protocols/schema $fixtures/chat $fixtures/responses tests/fuzz/seeds/request |
+words -r protocols/schema $fixtures/chat $fixtures/responses $fixtures/messages tests/fuzz/seeds/request |
     sed 's/^"\(.*\)"$/"\\"\1\\""/' >$build/json.dict
 words gateway/config/*.c protocols/http1/*.c >$build/text.dict
 
