@@ -11,6 +11,9 @@ enum { MESSAGES_MAX_TOKENS = 8192 };
 enum err messages_encode_request(const struct llm_request *r, struct bytes model, struct buf *out,
                                  struct api_error *ret_error) MUST_USE;
 
+/* messages_error.c: as provider_error_decode, and what is told by words alone. */
+void messages_decode_error(int http_status, struct bytes body, struct fault *ret);
+
 /* messages_decoder.c */
 struct llm_decoder *messages_decoder_new(struct llm_builder *b);
 void messages_decoder_free(struct llm_decoder *d);

@@ -216,7 +216,7 @@ static void read_error(struct llm_decoder *d, json_ref error)
     for (size_t i = 0; i < ARRAY_LEN(types); i++)
         if (bytes_is(type, types[i].type))
             status = types[i].status;
-    provider_error_decode(status, error == JSON_NONE ? BYTES("") : json_raw(&d->doc, error), &f);
+    messages_decode_error(status, error == JSON_NONE ? BYTES("") : json_raw(&d->doc, error), &f);
     llm_builder_fail(d->builder, &f);
 }
 

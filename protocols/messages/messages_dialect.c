@@ -1,5 +1,4 @@
 #include "protocols/messages/messages.h"
-#include "protocols/provider_error.h"
 
 static const char *const headers[] = {"anthropic-version: 2023-06-01", NULL};
 
@@ -15,5 +14,5 @@ const struct dialect dialect_messages = {
     .decode_event = messages_decode_event,
     .decode_end = messages_decode_end,
     .decode_answer = messages_decode_answer,
-    .decode_error = provider_error_decode,
+    .decode_error = messages_decode_error,
 };

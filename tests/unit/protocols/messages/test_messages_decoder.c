@@ -262,6 +262,37 @@ START_TEST(test_error_answers)
 }
 END_TEST
 
+START_TEST(test_errors_told_by_words)
+{
+    static const struct {
+        int http;
+        const char *message;
+        int status;
+        const char *code;
+        enum fault_kind kind;
+    } cases[] = {
+        {400, "prompt is too long: 208310 tokens > 200000 maximum", 400, "context_length_exceeded",
+         FAULT_CONTEXT_TOO_LONG},
+        {400, "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000", 400,
+         "context_length_exceeded", FAULT_CONTEXT_TOO_LONG},
+        {400, "max_tokens: Field required", 400, "upstream_rejected", FAULT_INVALID_REQUEST},
+        {500, "prompt is too long", 502, "upstream_error", FAULT_OVERLOADED},
+        {404, "model: claude-nine", 404, "model_not_found", FAULT_MODEL_NOT_FOUND},
+        {404, "Not found", 502, "upstream_not_found", FAULT_MODEL_NOT_FOUND},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct fault f;
+        char body[256];
+        snprintf(body, sizeof body, "{\"type\":\"error\",\"error\":{\"type\":\"t\",\"message\":\"%s\"}}",
+                 cases[i].message);
+        messages->decode_error(cases[i].http, bytes_cstr(body), &f);
+        ck_assert_int_eq(f.error.status, cases[i].status);
+        ck_assert_str_eq(f.error.code, cases[i].code);
+        ck_assert_int_eq(f.kind, cases[i].kind);
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *c = tcase_create("messages_decoder");
@@ -272,6 +303,7 @@ int main(void)
     tcase_add_test(c, test_whole_answer);
     tcase_add_test(c, test_whole_answer_wrong);
     tcase_add_test(c, test_error_answers);
+    tcase_add_test(c, test_errors_told_by_words);
     tcase_set_timeout(c, 120);
     return run_case(c);
 }
