@@ -19,7 +19,7 @@ struct llm_decoder {
     bool arguments;        /* BLOCK_TOOL: some have come */
     bool finished;         /* a stop_reason came */
     enum llm_finish finish;
-    int64_t input, cache_read, cache_creation, output; /* tokens told last */
+    int64_t input, cache_read, cache_creation, output, thinking; /* tokens told last */
 };
 
 struct llm_decoder *messages_decoder_new(struct llm_builder *b)
@@ -161,10 +161,12 @@ static void read_usage(struct llm_decoder *d, json_ref usage)
     field_int(&d->doc, usage, "cache_read_input_tokens", &d->cache_read);
     field_int(&d->doc, usage, "cache_creation_input_tokens", &d->cache_creation);
     field_int(&d->doc, usage, "output_tokens", &d->output);
+    field_int(&d->doc, json_get(&d->doc, usage, "output_tokens_details"), "thinking_tokens", &d->thinking);
     const int64_t parts[] = {d->input, d->cache_read, d->cache_creation};
     struct llm_usage u = {.cached_tokens = d->cache_read,
                           .cache_write_tokens = d->cache_creation,
                           .output_tokens = d->output,
+                          .reasoning_tokens = d->thinking,
                           .total_tokens = -1};
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         u.input_tokens += MIN(MAX(parts[i], INT64_C(0)), LLM_MAX_TOKENS);

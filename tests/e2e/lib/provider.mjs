@@ -246,6 +246,7 @@ const STOP_REASONS = { stop: 'end_turn', length: 'max_tokens', tool_calls: 'tool
 // Input tokens are those beside the cache.
 const messagesUsage = (u) => ({
     input_tokens: u.input - u.cached, cache_creation_input_tokens: 0, cache_read_input_tokens: u.cached, output_tokens: u.output,
+    output_tokens_details: { thinking_tokens: u.reasoning },
 });
 
 // [the block as it begins, the block when it is whole, its deltas]
@@ -288,7 +289,7 @@ function* messagesEvents(s, x) {
     if (s.failure) yield [out('error', { error: { type: 'api_error', ...s.failure } }), false];
     if (s.noterminal || s.hang || s.failure) return;
     const { stop_reason, stop_sequence } = messagesMessage(s, x, [], true);
-    const usage = s.usage && { usage: { output_tokens: s.usage.output } };
+    const usage = s.usage && { usage: { output_tokens: s.usage.output, output_tokens_details: { thinking_tokens: s.usage.reasoning } } };
     yield [out('message_delta', { delta: { stop_reason, stop_sequence }, ...usage }), false];
     if (!s.nodone) yield [out('message_stop', {}), false];
 }

@@ -43,25 +43,25 @@ static void feed_end(struct feed *f)
 static const struct fixture {
     const char *name, *log;
     enum llm_finish finish;
-    int64_t input, cached, written, output;
+    int64_t input, cached, written, output, thinking;
 } fixtures[] = {
     {"messages/text.sse",
      "created\nin_progress\nitem 0 message\npart 0.0 text\ndelta 0.0 text [Hello]\n"
      "delta 0.0 text [ \"w\xc3\xb6rld\"\n\xf0\x9f\x98\x80]\ntext_done 0.0 text\npart_done 0.0 text\n"
      "item_done 0\ncompleted\n",
-     LLM_FINISH_STOP, 132, 100, 7, 15},
+     LLM_FINISH_STOP, 132, 100, 7, 15, 0},
     {"messages/tools.sse",
      "created\nin_progress\nitem 0 message\npart 0.0 text\ndelta 0.0 text [Okay]\ntext_done 0.0 text\n"
      "part_done 0.0 text\nitem_done 0\nitem 1 call toolu_01T1x1fJ34qAmk2tNTrN7Up6 get_weather\n"
      "delta 1.0 arguments [{\"location\":]\ndelta 1.0 arguments [ \"San Francisco, CA\"}]\n"
      "text_done 1.0 arguments\nitem_done 1\nitem 2 call toolu_02 get_time\ndelta 2.0 arguments [{}]\n"
      "text_done 2.0 arguments\nitem_done 2\ncompleted\n",
-     LLM_FINISH_TOOL_CALLS, 472, 0, 0, 89},
+     LLM_FINISH_TOOL_CALLS, 472, 0, 0, 89, 0},
     {"messages/thinking.sse",
      "created\nin_progress\nitem 0 reasoning\npart 0.0 reasoning\ndelta 0.0 reasoning [I need the GCD]\n"
      "text_done 0.0 reasoning\npart_done 0.0 reasoning\nitem_done 0\nitem 1 message\npart 1.0 text\n"
      "delta 1.0 text [21]\ntext_done 1.0 text\npart_done 1.0 text\nitem_done 1\nincomplete\n",
-     LLM_FINISH_LENGTH, 3, 0, 0, 9},
+     LLM_FINISH_LENGTH, 3, 0, 0, 9, 5},
 };
 
 START_TEST(test_fixture_at_every_split)
@@ -89,6 +89,7 @@ START_TEST(test_fixture_at_every_split)
     ck_assert_int_eq(f.log.end.usage.cached_tokens, x->cached);
     ck_assert_int_eq(f.log.end.usage.cache_write_tokens, x->written);
     ck_assert_int_eq(f.log.end.usage.output_tokens, x->output);
+    ck_assert_int_eq(f.log.end.usage.reasoning_tokens, x->thinking);
     ck_assert_int_eq(f.log.end.usage.total_tokens, x->input + x->output);
     llm_log_free(&f.log);
     buf_free(&text);
