@@ -66,16 +66,20 @@ static void put_escaped(struct log_line *l, struct bytes s)
         put(l, s.data + done, s.len - done);
 }
 
-static bool wants_quotes(struct bytes s)
+/* What a value needs: most need nothing, which one look at each byte tells. */
+enum { PLAIN = 0, QUOTED = 1, ESCAPED = 2 };
+
+static const unsigned char byte_needs[256] = {
+    [0x00 ... 0x1F] = ESCAPED, [' '] = QUOTED,   ['='] = QUOTED,
+    ['"'] = ESCAPED,           ['\\'] = ESCAPED, [0x7F ... 0xFF] = ESCAPED,
+};
+
+static unsigned needs(struct bytes s)
 {
-    if (s.len == 0)
-        return true;
-    for (size_t i = 0; i < s.len; i++) {
-        const unsigned char c = (unsigned char)s.data[i];
-        if (!plain(c) || c == ' ' || c == '=')
-            return true;
-    }
-    return false;
+    unsigned all = s.len == 0 ? QUOTED : PLAIN;
+    for (size_t i = 0; i < s.len; i++)
+        all |= byte_needs[(unsigned char)s.data[i]];
+    return all;
 }
 
 static void put_key(struct log_line *l, struct bytes key)
@@ -92,10 +96,13 @@ static void put_key(struct log_line *l, struct bytes key)
     }
 }
 
-static void put_quoted(struct log_line *l, struct bytes s)
+static void put_quoted(struct log_line *l, struct bytes s, unsigned need)
 {
     put(l, "\"", 1);
-    put_escaped(l, s);
+    if (need & ESCAPED)
+        put_escaped(l, s);
+    else
+        put(l, s.data, s.len);
     put(l, "\"", 1);
 }
 
@@ -124,8 +131,9 @@ void log_line_text(struct log_line *l, struct bytes key, struct bytes value)
     const bool truncated = l->truncated || shown.len < value.len;
     l->truncated = false;
     put_key(l, key);
-    if (l->format == LOG_FORMAT_JSON || wants_quotes(shown) || bytes_is(key, "msg"))
-        put_quoted(l, shown);
+    const unsigned need = needs(shown);
+    if (l->format == LOG_FORMAT_JSON || need != PLAIN || bytes_is(key, "msg"))
+        put_quoted(l, shown, need);
     else
         put(l, shown.data, shown.len);
     end_field(l, start, truncated);
