@@ -105,7 +105,8 @@ node_tests() {
     shift
     local tap=$logs/$name.tap
     say "$name"
-    node --test --test-reporter=spec --test-reporter-destination="$logs/$name.log" --test-reporter=tap --test-reporter-destination="$tap" \
+    # A file whose test failed may have left something open that keeps its process alive.
+    timeout -k 10 900 node --test --test-reporter=spec --test-reporter-destination="$logs/$name.log" --test-reporter=tap --test-reporter-destination="$tap" \
         --test-concurrency=1 "$@" >"$logs/$name.out" 2>&1
     local status=$?
     good=$(sed -n 's/^# pass \([0-9]*\)$/\1/p' "$tap" | tail -n 1)
