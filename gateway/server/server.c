@@ -98,13 +98,15 @@ static void free_all(struct server *s)
     free(s);
 }
 
-/* The library takes itself down in steps, with turns of the loop between them. */
+/* The library takes itself down in steps, with turns of the loop between them; without the last of them, what
+ * it has still open would call into code that is no longer there. */
 static void destroy_context(struct server *s, uv_run_mode mode)
 {
-    enum { STEPS = 4 };
+    enum { STEPS = 4, TURNS = 8 };
     for (int i = 0; i < STEPS && s->context; i++) {
         link_tls_close(s);
-        uv_run(&s->o.loop->uv, mode);
+        for (int k = 0; k < TURNS; k++)
+            uv_run(&s->o.loop->uv, mode);
     }
 }
 
@@ -121,7 +123,6 @@ struct server *server_new(const struct server_opts *o)
     struct server *s = alloc_server(o);
     if (!s)
         return NULL;
-    /* In this order: the library does not come down well when the loop has not run since it was opened. */
     if (accept_open(s) != ERR_OK || link_tls_open(s) != ERR_OK) {
         LOG_ERROR("server libwebsockets or its sockets do not start");
         accept_close(s);

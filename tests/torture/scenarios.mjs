@@ -10,7 +10,7 @@ const terminal = (e) => TERMINALS.has(e.type);
 async function withWS(gw, options, use) {
     const c = await rawWS(gw, { handshakeTimeout: 60_000, ...options });
     try {
-        await use(c);
+        return await use(c);
     } finally {
         c.ws.terminate();
         await c.closed;
@@ -32,7 +32,6 @@ export function post(gw, path, body) {
                 res.on('data', (d) => (got += d));
                 res.on('end', () => resolve({ status: res.statusCode, body: got }));
                 res.on('error', reject);
-                res.on('aborted', () => reject(new Error('cut')));
             },
         );
         req.on('error', reject);
@@ -40,72 +39,95 @@ export function post(gw, path, body) {
     });
 }
 
-/** What is not an error object must be an answer: nothing in between. */
-function judge({ status, body }) {
-    if (status === 200) return;
+/** The status. What is not an error object must be an answer: nothing in between. */
+async function statusOf(answer) {
+    const { status, body } = await answer;
+    if (status === 200) return status;
     const error = JSON.parse(body).error;
     if (!error?.type || !error.message) throw new Error(`${status} without a typed error: ${body}`);
+    return status;
 }
 
-const chat = (model, more = {}) => ({ model, messages: [{ role: 'user', content: 'hello' }], ...more });
+const chat = (gw, model, more = {}) =>
+    statusOf(post(gw, '/v1/chat/completions', { model, messages: [{ role: 'user', content: 'hello' }], ...more }));
+const respond = (gw, model, more = {}) => statusOf(post(gw, '/v1/responses', { model, input: 'hello', ...more }));
 
+/** The type of the event that ends the answer. */
 async function ask(c, create) {
     c.send({ type: 'response.create', input: 'hello', ...create });
-    return c.until((e) => terminal(e) && (e.stream_id ?? '') === (create.stream_id ?? ''));
+    return (await c.until(terminal)).at(-1);
+}
+const askOnce = (gw, create, options = {}) => withWS(gw, options, async (c) => (await ask(c, create)).type);
+
+async function cancel(c) {
+    c.send({ type: 'response.create', input: 'hello', model: 'chat/tokens-100000.gap-5' });
+    const first = await c.until((e) => terminal(e) || e.type === 'response.output_text.delta');
+    if (terminal(first.at(-1))) return first.at(-1).type;
+    c.send({ type: 'response.cancel', response_id: first[0].response.id });
+    return (await c.until(terminal)).at(-1).type;
 }
 
+async function threeLanes(c) {
+    const ends = {};
+    for (const stream_id of ['a', 'b', 'c']) c.send({ type: 'response.create', input: 'hello', model: 'chat/tokens-3', stream_id });
+    while (Object.keys(ends).length < 3) {
+        const e = await c.next();
+        if (!terminal(e)) continue;
+        if (e.stream_id === undefined) return ends; /* an error for which no lane could be found */
+        ends[e.stream_id] = e.type;
+    }
+    return ends;
+}
+
+async function goOn(c) {
+    const first = await ask(c, { model: 'resp/tokens-3' });
+    if (first.type !== 'response.completed') return first.type;
+    return (await ask(c, { model: 'resp/tokens-3', previous_response_id: first.response.id })).type;
+}
+
+const look = { input: 'call look {"q":"x"}', tools: [{ type: 'function', name: 'look', parameters: { type: 'object' } }] };
+
+async function get(gw, path) {
+    const r = await fetch(gw.url(path, { tls: false }), { headers: { authorization: `Bearer ${gw.key}`, connection: 'close' } });
+    await r.text();
+    return r.status;
+}
+
+async function crowd(gw) {
+    const all = Array.from({ length: 12 }, (_, i) => (i % 2 ? chat(gw, 'chat/tokens-2') : askOnce(gw, { model: 'chat/tokens-2' })));
+    const ends = await Promise.allSettled(all);
+    const wrong = ends.find((e) => e.status === 'rejected' && /without a typed error|JSON/.test(e.reason.message));
+    if (wrong) throw wrong.reason;
+    return ends.filter((e) => e.status === 'fulfilled').length;
+}
+
+/** `expected`: what comes of it when nothing fails. */
 export const scenarios = {
-    'a WebSocket answer': (gw) => withWS(gw, {}, (c) => ask(c, { model: 'resp/tokens-4' })),
-    'a WebSocket answer over TLS': (gw) => withWS(gw, { tls: true }, (c) => ask(c, { model: 'resp/tokens-4' })),
-    'a WebSocket answer from a provider over TLS': (gw) => withWS(gw, {}, (c) => ask(c, { model: 'secure/tokens-4' })),
-    'an HTTP stream': async (gw) => judge(await post(gw, '/v1/chat/completions', chat('chat/tokens-4', { stream: true }))),
-    'an HTTP answer in one piece': async (gw) => judge(await post(gw, '/v1/responses', { model: 'chat/tokens-4', input: 'hello' })),
-    'chat over a Responses provider': async (gw) => judge(await post(gw, '/v1/chat/completions', chat('resp/tokens-4'))),
-    'an HTTP answer from a provider over TLS': async (gw) => judge(await post(gw, '/v1/chat/completions', chat('secure/tokens-4'))),
-    'a cancelled answer': (gw) =>
-        withWS(gw, {}, async (c) => {
-            c.send({ type: 'response.create', input: 'hello', model: 'chat/tokens-100000.gap-5' });
-            const first = await c.until((e) => terminal(e) || e.type === 'response.output_text.delta');
-            if (terminal(first.at(-1))) return;
-            c.send({ type: 'response.cancel', response_id: first[0].response.id });
-            await c.until(terminal);
-        }),
-    'three lanes': (gw) =>
-        withWS(gw, {}, async (c) => {
-            const open = new Set(['a', 'b', 'c']);
-            for (const stream_id of open) c.send({ type: 'response.create', input: 'hello', model: 'chat/tokens-3', stream_id });
-            while (open.size > 0) {
-                const e = await c.next();
-                if (!terminal(e)) continue;
-                if (e.stream_id === undefined) return; /* an error that no lane could be found for */
-                open.delete(e.stream_id);
-            }
-        }),
-    'a conversation that goes on': (gw) =>
-        withWS(gw, {}, async (c) => {
-            const events = await ask(c, { model: 'resp/tokens-3' });
-            const last = events.at(-1);
-            if (last.type !== 'response.completed') return;
-            await ask(c, { model: 'resp/tokens-3', previous_response_id: last.response.id });
-        }),
-    'an error from the provider': async (gw) => judge(await post(gw, '/v1/responses', { model: 'chat/status-429.retry-7', input: 'hello' })),
-    'an answer that is cut': (gw) => withWS(gw, {}, (c) => ask(c, { model: 'chat/tokens-50.cut-300' })),
-    'a function call': async (gw) =>
-        judge(await post(gw, '/v1/responses', {
-            model: 'chat/x', input: 'call look {"q":"x"}', tools: [{ type: 'function', name: 'look', parameters: { type: 'object' } }],
-        })),
-    'a big message': (gw) => withWS(gw, {}, (c) => ask(c, { model: 'chat/tokens-2', input: 'x'.repeat(300_000) })),
-    'a page and the list of models': (gw) =>
-        Promise.all(['/', '/v1/models', '/nothing'].map((path) => fetch(gw.url(path, { tls: false }), {
-            headers: { authorization: `Bearer ${gw.key}`, connection: 'close' },
-        }).then((r) => r.text()))),
-    'many connections at once': (gw) =>
-        Promise.allSettled(Array.from({ length: 12 }, async (_, i) =>
-            i % 2 ? judge(await post(gw, '/v1/chat/completions', chat('chat/tokens-2'))) : withWS(gw, {}, (c) => ask(c, { model: 'chat/tokens-2' })),
-        )),
+    'a WebSocket answer': { run: (gw) => askOnce(gw, { model: 'resp/tokens-4' }), expected: 'response.completed' },
+    'a WebSocket answer over TLS': { run: (gw) => askOnce(gw, { model: 'resp/tokens-4' }, { tls: true }), expected: 'response.completed' },
+    'a WebSocket answer from a provider over TLS': { run: (gw) => askOnce(gw, { model: 'secure/tokens-4' }), expected: 'response.completed' },
+    'an HTTP stream': { run: (gw) => chat(gw, 'chat/tokens-4', { stream: true }), expected: 200 },
+    'an HTTP answer in one piece': { run: (gw) => respond(gw, 'chat/tokens-4'), expected: 200 },
+    'an HTTP answer from a provider over TLS': { run: (gw) => chat(gw, 'secure/tokens-4'), expected: 200 },
+    'chat over a Responses provider': { run: (gw) => chat(gw, 'resp/tokens-4'), expected: 200 },
+    'a cancelled answer': { run: (gw) => withWS(gw, {}, cancel), expected: 'response.incomplete' },
+    'three lanes': {
+        run: (gw) => withWS(gw, {}, threeLanes),
+        expected: { a: 'response.completed', b: 'response.completed', c: 'response.completed' },
+    },
+    'a conversation that goes on': { run: (gw) => withWS(gw, {}, goOn), expected: 'response.completed' },
+    'an error from the provider': { run: (gw) => respond(gw, 'chat/status-429.retry-7'), expected: 429 },
+    'an answer that is cut': { run: (gw) => askOnce(gw, { model: 'chat/tokens-50.cut-300' }), expected: 'response.failed' },
+    'a function call': { run: (gw) => respond(gw, 'chat/x', look), expected: 200 },
+    'a big message': { run: (gw) => askOnce(gw, { model: 'chat/tokens-2', input: 'x'.repeat(300_000) }), expected: 'response.completed' },
+    'a page and the list of models': {
+        run: (gw) => Promise.all(['/', '/v1/models', '/nothing'].map((path) => get(gw, path))),
+        expected: [200, 200, 404],
+    },
+    'many connections at once': { run: crowd, expected: 12 },
 };
 
-/** Those of which the worker comes to its end, with what must be there for them to have ended. */
+/** Those of which the worker comes to its end. */
 export const lastScenarios = {
     drain: async (gw) => {
         const going = withWS(gw, {}, async (c) => {
@@ -115,7 +137,7 @@ export const lastScenarios = {
             if (!terminal(first)) await c.until(terminal);
             await c.closed;
         });
-        await Promise.allSettled([going]);
+        await going.catch(() => {});
         if (!gw.exited) process.kill(gw.pid, 'SIGTERM'); /* where there was no connection to begin with */
         await gw.ended();
     },

@@ -297,9 +297,10 @@ int uv_poll_init(uv_loop_t *loop, uv_poll_t *poll, int fd)
     return watch_fails(__builtin_return_address(0)) ? UV_ENOSPC : next(loop, poll, fd);
 }
 
+/* The same on Unix; libuv's own jumps to the one above, so that its caller would not be seen. */
 int uv_poll_init_socket(uv_loop_t *loop, uv_poll_t *poll, uv_os_sock_t fd)
 {
-    BEHIND(int, uv_poll_init_socket, uv_loop_t *, uv_poll_t *, uv_os_sock_t);
+    BEHIND(int, uv_poll_init, uv_loop_t *, uv_poll_t *, int);
     return watch_fails(__builtin_return_address(0)) ? UV_ENOSPC : next(loop, poll, fd);
 }
 
