@@ -86,7 +86,7 @@ static bool copy_output(struct arena *a, const struct llm_log *log, unsigned ind
 static bool make_room(struct context *c, size_t n)
 {
     const size_t size = (c->n_items + n + 1) * sizeof(*c->items);
-    if (size > c->max_bytes - MIN(c->arena.used, c->max_bytes))
+    if (size < sizeof(*c->items) || size > c->max_bytes - MIN(c->arena.used, c->max_bytes))
         return false;
     struct llm_item *items = realloc(c->items, size);
     if (!items)
